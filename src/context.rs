@@ -1,0 +1,132 @@
+//! The process's surroundings, read once: argv, environment, working directory,
+//! terminals, user. Nothing else in the crate asks the operating system for them.
+
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+
+/// The environment as it was at the start.
+#[derive(Debug, Clone, Default)]
+pub struct Env(BTreeMap<OsString, OsString>);
+
+impl Env {
+    /// The value of `name`, unless it is unset or empty.
+    pub fn get(&self, name: &str) -> Option<&OsStr> {
+        self.0
+            .get(OsStr::new(name))
+            .map(OsString::as_os_str)
+            .filter(|v| !v.is_empty())
+    }
+
+    /// The value of `name` as text, unless it is unset, empty or not UTF-8.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.get(name).and_then(OsStr::to_str)
+    }
+
+    /// All variables, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.0.iter().map(|(k, v)| (k.as_os_str(), v.as_os_str()))
+    }
+}
+
+impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Env {
+    fn from_iter<T: IntoIterator<Item = (K, V)>>(iter: T) -> Self {
+        Self(iter.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+    }
+}
+
+/// Which of the three standard streams are terminals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Terminals {
+    /// Standard input is one.
+    pub stdin: bool,
+    /// Standard output is one.
+    pub stdout: bool,
+    /// Standard error is one.
+    pub stderr: bool,
+}
+
+impl Terminals {
+    /// All three are terminals: the program gets a pty of its own.
+    pub fn all(self) -> bool {
+        self.stdin && self.stdout && self.stderr
+    }
+}
+
+/// Everything that a command knows about where it runs.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The arguments after the program's own name.
+    pub args: Vec<OsString>,
+    /// The environment.
+    pub env: Env,
+    /// The working directory, as the kernel names it.
+    pub cwd: PathBuf,
+    /// The user's home directory: `HOME`, else what the user database says.
+    pub home: PathBuf,
+    /// The real user id.
+    pub uid: u32,
+    /// The real group id.
+    pub gid: u32,
+    /// Which standard streams are terminals.
+    pub terminals: Terminals,
+}
+
+impl Context {
+    /// Reads it all.
+    #[expect(clippy::disallowed_methods, reason = "this is the one reader of the process's surroundings")]
+    pub fn read() -> Self {
+        let env: Env = std::env::vars_os().collect();
+        let uid = nix::unistd::getuid();
+        let home = env
+            .get("HOME")
+            .map(PathBuf::from)
+            .filter(|h| h.is_absolute())
+            .or_else(|| Some(nix::unistd::User::from_uid(uid).ok()??.dir))
+            .unwrap_or_else(|| PathBuf::from("/"));
+        Self {
+            args: std::env::args_os().skip(1).collect(),
+            cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            home,
+            uid: uid.as_raw(),
+            gid: nix::unistd::getgid().as_raw(),
+            terminals: Terminals {
+                stdin: std::io::stdin().is_terminal(),
+                stdout: std::io::stdout().is_terminal(),
+                stderr: std::io::stderr().is_terminal(),
+            },
+            env,
+        }
+    }
+
+    /// An XDG base directory: the variable if it is absolute, else `fallback` under the home
+    /// directory (XDG Base Directory Specification: relative values are to be ignored).
+    fn xdg(&self, variable: &str, fallback: &str) -> PathBuf {
+        self.env
+            .get(variable)
+            .map(Path::new)
+            .filter(|p| p.is_absolute())
+            .map_or_else(|| self.home.join(fallback), Path::to_owned)
+    }
+
+    /// Where the user's settings for us are: `$XDG_CONFIG_HOME/jitbox`.
+    pub fn config_dir(&self) -> PathBuf {
+        self.xdg("XDG_CONFIG_HOME", ".config").join("jitbox")
+    }
+
+    /// Where our records are: `$XDG_DATA_HOME/jitbox`.
+    pub fn data_dir(&self) -> PathBuf {
+        self.xdg("XDG_DATA_HOME", ".local/share").join("jitbox")
+    }
+
+    /// The user's runtime directory. Clients that start servers with about six variables do
+    /// not pass `XDG_RUNTIME_DIR`, so it is worked out from the user id when it is missing.
+    pub fn runtime_dir(&self) -> Option<PathBuf> {
+        self.env
+            .get("XDG_RUNTIME_DIR")
+            .map(PathBuf::from)
+            .filter(|p| p.is_absolute() && p.is_dir())
+            .or_else(|| Some(PathBuf::from(format!("/run/user/{}", self.uid))).filter(|p| p.is_dir()))
+    }
+}

@@ -1,0 +1,1 @@
+//! The table of options that both scanners read.

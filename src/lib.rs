@@ -1,0 +1,13 @@
+//! jitbox runs npm and PyPI packages, MCP servers first, in hardened containers that are built
+//! just in time, by driving docker, podman or nerdctl through their own command lines.
+//!
+//! The way through the code is one way: [`launch`] parses a line (pure) → [`registry`] and
+//! [`state`] resolve it → [`policy`] decides (pure) → [`plan`] says every step as plain data →
+//! [`supervise`] and [`image`] execute. Only [`context`] reads argv, environment and working
+//! directory; only [`engine::argv`] spells engine flags; only [`exec`] spawns; only [`ui`] prints.
+
+pub mod context;
+pub mod error;
+pub mod launch;
+pub mod package;
+pub mod registry;

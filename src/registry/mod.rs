@@ -1,0 +1,1 @@
+//! Registries: what versions there are, and what each needs.
