@@ -7,7 +7,11 @@
 //! directory; only [`engine::argv`] spells engine flags; only [`exec`] spawns; only [`ui`] prints.
 
 pub mod context;
+pub mod engine;
 pub mod error;
+pub mod exec;
 pub mod launch;
 pub mod package;
 pub mod registry;
+pub mod state;
+pub mod ui;

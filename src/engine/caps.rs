@@ -1,0 +1,66 @@
+//! What an engine can do. Each answer names where it comes from; everything that differs
+//! between engines and is not a spelling is asked here.
+
+use super::{Builder, Engine, Kind};
+
+/// How the link reaches into the box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// A Unix socket that passes descriptors: the program gets the caller's own pipes.
+    Local(Reach),
+    /// Framed over the engine's attach stream: works into any kernel.
+    Stream,
+}
+
+/// How a local link's socket gets into the box.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The engine passes an open descriptor on.
+    Descriptor,
+    /// The socket is bind-mounted.
+    Mount,
+}
+
+impl Engine {
+    /// The best carrier for this engine. Descriptors only make sense inside one kernel, which
+    /// is believed only once a box has shown it (its boot id is ours).
+    pub fn carrier(&self) -> Carrier {
+        if self.facts.remote || self.facts.same_kernel != Some(true) {
+            return Carrier::Stream;
+        }
+        Carrier::Local(match self.kind {
+            // podman-run(1), --preserve-fds: local podman only. conmon hands the descriptor on.
+            Kind::Podman => Reach::Descriptor,
+            Kind::Docker | Kind::Nerdctl => Reach::Mount,
+        })
+    }
+
+    /// A detached container is removed by the engine itself when it ends. nerdctl refuses
+    /// `-d --rm`: its removal is the client's work.
+    pub fn removes_detached(&self) -> bool {
+        !matches!(self.kind, Kind::Nerdctl)
+    }
+
+    /// A container is removed even if the client that started it attached is killed: docker's
+    /// daemon and podman's conmon do it, nerdctl's client does it itself.
+    pub fn removes_without_client(&self) -> bool {
+        !matches!(self.kind, Kind::Nerdctl)
+    }
+
+    /// Builds can be given secrets that stay out of every layer.
+    pub fn builds_with_secrets(&self) -> bool {
+        !matches!(self.facts.builder, Builder::Classic)
+    }
+
+    /// The user running us can be mapped to the box's user, so that mounted files are theirs
+    /// (podman-run(1), --userns=keep-id:uid=,gid=; podman 4.3).
+    pub fn maps_user(&self) -> bool {
+        matches!(self.kind, Kind::Podman) && self.facts.rootless
+    }
+
+    /// All limits hold without our help.
+    pub fn enforces_all(&self) -> bool {
+        let e = self.facts.enforces;
+        e.memory && e.pids && e.cpus
+    }
+}

@@ -1,0 +1,162 @@
+//! The only place that starts processes.
+//!
+//! One type holds the program, its arguments and its whole environment, so that what is shown
+//! and what is run cannot differ. Environment values are never shown.
+
+use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use crate::engine::Engine;
+use crate::error::{Error, Kind, Result};
+
+/// How much of a program's complaints is kept.
+const MAX_OUTPUT: usize = 64 << 10;
+
+/// The number under which an inherited link is known inside.
+pub const LINK_FD: RawFd = 3;
+
+/// A command that can be shown and run.
+#[derive(Debug, Clone)]
+pub struct Cmd {
+    program: PathBuf,
+    args: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Cmd {
+    /// A command of `engine`'s; `args` come from [`crate::engine::argv`].
+    pub fn engine(engine: &Engine, args: Vec<OsString>) -> Self {
+        Self {
+            program: engine.program.clone(),
+            args,
+            environment: engine.environment.clone(),
+        }
+    }
+
+    /// Any other program, with this environment and nothing else.
+    pub fn new(program: &Path, args: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Self {
+        Self {
+            program: program.to_owned(),
+            args,
+            environment,
+        }
+    }
+
+    /// The command as a person would type it.
+    pub fn show(&self) -> String {
+        let words = std::iter::once(self.program.as_os_str()).chain(self.args.iter().map(OsString::as_os_str));
+        shell_words::join(words.map(OsStr::to_string_lossy))
+    }
+
+    /// The program and its arguments.
+    pub fn argv(&self) -> Vec<String> {
+        let words = std::iter::once(self.program.as_os_str()).chain(self.args.iter().map(OsString::as_os_str));
+        words.map(|w| w.to_string_lossy().into_owned()).collect()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.program);
+        command.args(&self.args).env_clear().envs(self.environment.iter().cloned());
+        // A group of its own: a terminal's Ctrl-C is for the program in the box, which gets it
+        // over the link; the engine's client must not react to it by itself.
+        command.process_group(0);
+        command
+    }
+
+    /// Starts it with nothing on its standard streams but a pipe for complaints, and with
+    /// `link` as descriptor [`LINK_FD`] if there is one.
+    pub fn start_quiet(&self, link: Option<OwnedFd>) -> Result<tokio::process::Child> {
+        let mut command = self.command();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        if let Some(link) = link {
+            pass_as(&mut command, link, LINK_FD);
+        }
+        self.spawned(tokio::process::Command::from(command).spawn())
+    }
+
+    /// Starts it with pipes on all its standard streams.
+    pub fn start_piped(&self) -> Result<tokio::process::Child> {
+        let mut command = self.command();
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        self.spawned(tokio::process::Command::from(command).spawn())
+    }
+
+    /// Starts it in a session of its own, with `held` as its standard input and nothing else,
+    /// and does not wait for it.
+    pub fn start_apart(&self, held: OwnedFd) -> Result<()> {
+        let mut command = self.command();
+        command.stdin(Stdio::from(held)).stdout(Stdio::null()).stderr(Stdio::null());
+        self.spawned(command.spawn()).map(drop)
+    }
+
+    /// Runs it to its end within `limit`, with `input` on its standard input.
+    pub fn output(&self, input: &[u8], limit: Duration) -> Result<Output> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Error::failed("can't wait for a command").because(e))?;
+        runtime.block_on(async {
+            let run = self.collect(input);
+            tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
+                Err(Error::failed(format!("`{}` did not answer within {} s", self.show(), limit.as_secs())))
+            })
+        })
+    }
+
+    async fn collect(&self, input: &[u8]) -> Result<Output> {
+        use tokio::io::AsyncWriteExt;
+        let mut command = tokio::process::Command::from(self.command());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        let mut child = self.spawned(command.spawn())?;
+        let stdin = child.stdin.take();
+        let feed = async {
+            if let Some(mut stdin) = stdin {
+                // A program that does not read its input says why by itself.
+                let _ = stdin.write_all(input).await;
+            }
+        };
+        let (output, ()) = tokio::join!(child.wait_with_output(), feed);
+        output.map_err(|e| Error::failed(format!("can't wait for `{}`", self.show())).because(e))
+    }
+
+    /// Runs it like [`Cmd::output`]; anything but success is an error that carries its last words.
+    pub fn succeed(&self, input: &[u8], limit: Duration) -> Result<Vec<u8>> {
+        let output = self.output(input, limit)?;
+        if output.status.success() {
+            return Ok(output.stdout);
+        }
+        Err(Error::failed(format!("`{}` failed ({})", self.show(), output.status)).because(last_words(&output.stderr)))
+    }
+
+    fn spawned<T>(&self, result: std::io::Result<T>) -> Result<T> {
+        result.map_err(|e| Error::new(Kind::Engine, format!("can't start `{}`", self.program.display())).because(e))
+    }
+}
+
+/// The end of what a program complained about, as one readable line.
+pub fn last_words(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&stderr[stderr.len().saturating_sub(MAX_OUTPUT)..]);
+    let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    lines[lines.len().saturating_sub(4)..].join("; ")
+}
+
+/// Gives the child `fd` under `number`.
+#[expect(unsafe_code, reason = "a descriptor can only be given a number between fork and exec")]
+fn pass_as(command: &mut Command, fd: OwnedFd, number: RawFd) {
+    // SAFETY: dup2(2) and fcntl(2) are async-signal-safe. The closure owns the descriptor until
+    // the command is dropped, and `number` names nothing else in the child: its standard
+    // streams are 0 to 2 and all other descriptors are close-on-exec.
+    unsafe {
+        command.pre_exec(move || {
+            let result = if fd.as_raw_fd() == number {
+                nix::libc::fcntl(number, nix::libc::F_SETFD, 0)
+            } else {
+                nix::libc::dup2(fd.as_raw_fd(), number)
+            };
+            if result < 0 { Err(std::io::Error::last_os_error()) } else { Ok(()) }
+        });
+    }
+}

@@ -1,0 +1,95 @@
+//! What is kept on disk, all of it under `$XDG_DATA_HOME/jitbox`:
+//!
+//! ```text
+//! boxes/KEY.json      one box: what was asked for, its lock, its image, how to start it
+//! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
+//! runs/ID/            one start while it is under way: owner.json, and the link's socket
+//! locks/KEY           held while a box is built
+//! seccomp/HASH.json   the seccomp profile, as a file for the engines to read
+//! set-aside/          files that could not be read, for a person to look at
+//! ```
+//!
+//! Every file is written to a temporary one beside it, synced and renamed. A file that can't be
+//! read is set aside and made anew.
+
+pub mod boxes;
+pub mod lock;
+pub mod runs;
+pub mod store;
+
+use std::path::{Path, PathBuf};
+
+use crate::context::Context;
+use crate::error::{Doing, Result};
+
+/// Names every file and folder that we own. Nobody else joins our paths.
+#[derive(Debug, Clone)]
+pub struct Layout {
+    root: PathBuf,
+    runtime: Option<PathBuf>,
+}
+
+impl Layout {
+    /// The layout for this user.
+    pub fn new(context: &Context) -> Self {
+        Self {
+            root: context.data_dir(),
+            runtime: context.runtime_dir().map(|dir| dir.join("jitbox")),
+        }
+    }
+
+    /// Where everything is.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The folder of boxes.
+    pub fn boxes(&self) -> PathBuf {
+        self.root.join("boxes")
+    }
+
+    /// One box's record.
+    pub fn box_record(&self, key: &str) -> PathBuf {
+        self.boxes().join(format!("{key}.json"))
+    }
+
+    /// The facts of one engine.
+    pub fn engine_facts(&self, key: &str) -> PathBuf {
+        self.root.join("engines").join(format!("{key}.json"))
+    }
+
+    /// The folder of starts that are under way.
+    ///
+    /// Sockets live in it, whose paths are limited to 107 bytes (unix(7)): the short runtime
+    /// directory is preferred to a home directory.
+    pub fn runs(&self) -> PathBuf {
+        self.runtime.as_deref().unwrap_or(&self.root).join("runs")
+    }
+
+    /// The lock that is held while the box is built.
+    pub fn lock(&self, key: &str) -> PathBuf {
+        self.root.join("locks").join(key)
+    }
+
+    /// The seccomp profile of that content.
+    pub fn seccomp(&self, hash: &str) -> PathBuf {
+        self.root.join("seccomp").join(format!("{hash}.json"))
+    }
+
+    /// The empty folder in which a build's context is made.
+    pub fn build_contexts(&self) -> PathBuf {
+        self.root.join("builds")
+    }
+
+    fn set_aside(&self) -> PathBuf {
+        self.root.join("set-aside")
+    }
+}
+
+/// Makes `dir` and what is above it; `dir` itself is for this user alone.
+pub fn private_dir(dir: &Path) -> Result<()> {
+    use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    made.and_then(|()| std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700)))
+        .doing(|| format!("can't make the folder `{}`", dir.display()))
+}

@@ -1,0 +1,46 @@
+//! The only place that prints. Standard output belongs to the program in the box, except for
+//! management commands, whose answers are data. Everything that we say by ourselves goes to
+//! standard error: short, lower case, and without the word "error" when nothing failed, because
+//! some clients take any such line for a failure.
+
+use std::io::Write;
+use std::sync::OnceLock;
+
+use crate::error::Error;
+
+static NAME: OnceLock<&'static str> = OnceLock::new();
+
+/// Sets the name in front of what we say. The first call counts.
+pub fn speak_as(name: &'static str) {
+    let _ = NAME.set(name);
+}
+
+fn name() -> &'static str {
+    NAME.get().copied().unwrap_or("jitbox")
+}
+
+fn say(text: &str) {
+    // Nobody to hear it: nothing that we could do about that.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
+}
+
+/// One line about what is going on.
+pub fn note(text: &str) {
+    say(&format!("{}: {text}", name()));
+}
+
+/// A failure: what, why, and what to type next.
+pub fn failure(error: &Error) {
+    say(&format!("{}: {error}", name()));
+    for hint in &error.hints {
+        say(&format!("  hint: {hint}"));
+    }
+}
+
+/// A management command's answer, or help that was asked for. A closed pipe is no failure.
+pub fn answer(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let newline = if text.ends_with('\n') { "" } else { "\n" };
+    let _ = write!(out, "{text}{newline}");
+    let _ = out.flush();
+}
