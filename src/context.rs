@@ -57,6 +57,8 @@ impl Terminals {
 /// Everything that a command knows about where it runs.
 #[derive(Debug, Clone)]
 pub struct Context {
+    /// The name that the program was called by.
+    pub program: OsString,
     /// The arguments after the program's own name.
     pub args: Vec<OsString>,
     /// The environment.
@@ -85,8 +87,10 @@ impl Context {
             .filter(|h| h.is_absolute())
             .or_else(|| Some(nix::unistd::User::from_uid(uid).ok()??.dir))
             .unwrap_or_else(|| PathBuf::from("/"));
+        let mut args = std::env::args_os();
         Self {
-            args: std::env::args_os().skip(1).collect(),
+            program: args.next().unwrap_or_default(),
+            args: args.collect(),
             cwd: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             home,
             uid: uid.as_raw(),

@@ -86,12 +86,14 @@ impl Cmd {
         self.spawned(tokio::process::Command::from(command).spawn())
     }
 
-    /// Starts it in a session of its own, with `held` as its standard input and nothing else,
-    /// and does not wait for it.
-    pub fn start_apart(&self, held: OwnedFd) -> Result<()> {
+    /// Starts our own program under `name`, with `held` as its standard input, and returns the
+    /// reading end of its standard output. It is not waited for.
+    pub fn start_keeper(&self, name: &str, held: OwnedFd) -> Result<std::process::ChildStdout> {
         let mut command = self.command();
-        command.stdin(Stdio::from(held)).stdout(Stdio::null()).stderr(Stdio::null());
-        self.spawned(command.spawn()).map(drop)
+        command.arg0(name);
+        command.stdin(Stdio::from(held)).stdout(Stdio::piped()).stderr(Stdio::null());
+        let stdout = self.spawned(command.spawn())?.stdout;
+        stdout.ok_or_else(|| Error::failed("the keeper has no standard output"))
     }
 
     /// Runs it to its end within `limit`, with `input` on its standard input.

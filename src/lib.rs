@@ -12,6 +12,8 @@ pub mod error;
 pub mod exec;
 pub mod launch;
 pub mod package;
+pub mod plan;
 pub mod registry;
 pub mod state;
+pub mod supervise;
 pub mod ui;

@@ -96,6 +96,8 @@ pub enum ToGuest {
     Eof,
     /// This many more bytes of that stream may be sent.
     Credit(Stream, u32),
+    /// Nobody reads that stream any more.
+    Close(Stream),
 }
 
 /// How the program ended.
@@ -338,6 +340,10 @@ impl Message for ToGuest {
                 out.u8(*stream as u8);
                 out.u32(*n);
             }
+            Self::Close(stream) => {
+                out.u8(7);
+                out.u8(*stream as u8);
+            }
         }
     }
 
@@ -370,6 +376,7 @@ impl Message for ToGuest {
             4 => Self::Data(body.rest()),
             5 => Self::Eof,
             6 => Self::Credit(body.output()?, body.u32()?),
+            7 => Self::Close(body.output()?),
             _ => return None,
         })
     }
@@ -472,6 +479,7 @@ mod tests {
         both_ways(ToGuest::Data(vec![0, 255, 10]));
         both_ways(ToGuest::Eof);
         both_ways(ToGuest::Credit(Stream::Stderr, 7));
+        both_ways(ToGuest::Close(Stream::Stdout));
         both_ways(FromGuest::Hello { version: 1, boot_id: "x".into() });
         both_ways(FromGuest::Started);
         both_ways(FromGuest::Data(Stream::Stdout, b"y".to_vec()));

@@ -247,6 +247,11 @@ impl Program {
                     *credit = credit.saturating_add(n);
                 }
             }
+            ToGuest::Close(stream) => {
+                for slot in &mut self.outputs {
+                    slot.take_if(|(s, ..)| *s == stream);
+                }
+            }
             ToGuest::Data(_) | ToGuest::Launch(_) => {}
         }
     }

@@ -1,1 +1,294 @@
-//! Soon.
+//! The only place that spells engine flags: plans in, arguments out. Pure.
+//!
+//! Which engine and version takes which flag was measured; where one differs, the reason stands
+//! beside it.
+
+use std::ffi::OsString;
+
+use super::{Builder, Engine, Kind};
+use crate::exec::LINK_FD;
+use crate::plan::{BOX_ID, BuildPlan, GUEST, LINK_SOCKET, Limits, Mount, Network, RunPlan, Start, Tmpfs, User};
+
+/// The label on everything that we make: which run it belongs to.
+pub const RUN_LABEL: &str = "io.jitbox.run";
+
+/// A list of arguments under construction.
+struct Argv(Vec<OsString>);
+
+impl Argv {
+    /// The engine's own options and the subcommand.
+    fn of(engine: &Engine, subcommand: &[&str]) -> Self {
+        let mut argv = engine.endpoint.clone();
+        if let (Kind::Podman, Some(runtime)) = (engine.kind, &engine.runtime) {
+            // A global option here, an option of `run` elsewhere.
+            argv.push("--runtime".into());
+            argv.push(runtime.into());
+        }
+        argv.extend(subcommand.iter().map(OsString::from));
+        Self(argv)
+    }
+
+    fn flag(&mut self, flag: &str) -> &mut Self {
+        self.0.push(flag.into());
+        self
+    }
+
+    fn option(&mut self, name: &str, value: impl AsRef<std::ffi::OsStr>) -> &mut Self {
+        let mut joined = OsString::from(name);
+        joined.push("=");
+        joined.push(value);
+        self.0.push(joined);
+        self
+    }
+
+    fn word(&mut self, word: impl Into<OsString>) -> &mut Self {
+        self.0.push(word.into());
+        self
+    }
+}
+
+/// `run`: one hardened container.
+pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["run"]);
+    let attached = matches!(plan.start, Start::Attached | Start::Command(_));
+    argv.flag(if attached { "--interactive" } else { "--detach" });
+    if attached || engine.removes_detached() {
+        argv.flag("--rm");
+    }
+    argv.option("--name", &plan.name);
+    for (name, value) in &plan.labels {
+        argv.option("--label", format!("{name}={value}"));
+    }
+    argv.flag("--pull=never");
+    confine(&mut argv, engine, plan);
+    limits(&mut argv, engine, plan.limits);
+    for tmpfs in &plan.tmpfs {
+        argv.option("--tmpfs", tmpfs_spec(engine, tmpfs));
+    }
+    for mount in &plan.mounts {
+        argv.option("--mount", mount_spec(mount));
+    }
+    let command: Vec<String> = match &plan.start {
+        Start::Descriptor => {
+            argv.option("--preserve-fds", "1");
+            vec![GUEST.into(), "fd".into(), LINK_FD.to_string()]
+        }
+        Start::Socket(path) => {
+            argv.option(
+                "--mount",
+                mount_spec(&Mount {
+                    source: path.clone(),
+                    target: LINK_SOCKET.into(),
+                    writable: true,
+                }),
+            );
+            vec![GUEST.into(), "socket".into(), LINK_SOCKET.into()]
+        }
+        Start::Attached => vec![GUEST.into(), "stdio".into()],
+        Start::Command(words) => words.clone(),
+    };
+    argv.option("--entrypoint", &command[0]).word(&plan.image);
+    argv.0.extend(command[1..].iter().map(OsString::from));
+    argv.0
+}
+
+fn confine(argv: &mut Argv, engine: &Engine, plan: &RunPlan) {
+    argv.flag("--read-only").flag("--cap-drop=ALL");
+    argv.flag("--security-opt=no-new-privileges");
+    let mut seccomp = OsString::from("seccomp=");
+    seccomp.push(&plan.seccomp);
+    argv.option("--security-opt", seccomp);
+    argv.flag("--ipc=private").flag("--cgroupns=private");
+    // Nothing of ours is in the log, and nerdctl's json-file loses the end of large outputs.
+    argv.flag("--log-driver=none").flag("--no-healthcheck");
+    argv.flag("--hostname=jitbox").flag("--workdir=/");
+    argv.flag("--stop-timeout=1");
+    argv.option("--network", if plan.network == Network::None { "none" } else { default_network(engine) });
+    match plan.user {
+        User::Nobody => argv.option("--user", format!("{BOX_ID}:{BOX_ID}")),
+        User::Mapped => argv
+            .option("--userns", format!("keep-id:uid={BOX_ID},gid={BOX_ID}"))
+            .option("--user", format!("{BOX_ID}:{BOX_ID}")),
+        User::Caller { uid, gid } => argv.option("--user", format!("{uid}:{gid}")),
+    };
+    match engine.kind {
+        Kind::Podman => {
+            // podman copies the host's proxy variables, credentials included, into containers.
+            argv.flag("--http-proxy=false");
+            if plan.network == Network::None {
+                argv.flag("--no-hosts");
+            }
+        }
+        Kind::Docker | Kind::Nerdctl => {
+            if let Some(runtime) = &engine.runtime {
+                argv.option("--runtime", runtime);
+            }
+        }
+    }
+}
+
+fn default_network(engine: &Engine) -> &'static str {
+    match engine.kind {
+        Kind::Docker | Kind::Nerdctl => "bridge",
+        Kind::Podman if engine.facts.rootless => "slirp4netns",
+        Kind::Podman => "bridge",
+    }
+}
+
+/// Limits that the engine can't keep are not asked for: rootless podman on cgroup v1 would
+/// warn on every start, and the guest keeps them.
+fn limits(argv: &mut Argv, engine: &Engine, limits: Limits) {
+    let enforces = engine.facts.enforces;
+    if enforces.memory {
+        argv.option("--memory", limits.memory.to_string());
+        argv.option("--memory-swap", limits.memory.to_string());
+    }
+    if enforces.cpus {
+        argv.option("--cpus", limits.cpus.to_string());
+    }
+    if enforces.pids {
+        argv.option("--pids-limit", limits.pids.to_string());
+    } else if engine.kind == Kind::Podman {
+        // Its own default of 2048 is a limit like any other, and as impossible.
+        argv.flag("--pids-limit=0");
+    }
+    argv.flag("--ulimit=core=0:0");
+    argv.option("--ulimit", format!("nofile={0}:{0}", limits.nofile));
+}
+
+fn tmpfs_spec(engine: &Engine, tmpfs: &Tmpfs) -> String {
+    let exec = if tmpfs.exec { "exec" } else { "noexec" };
+    let mut spec = format!("{}:rw,{exec},nosuid,nodev,size={},mode=1777", tmpfs.target, tmpfs.size);
+    if engine.kind == Kind::Podman {
+        // podman copies what the image has at that place into it.
+        spec.push_str(",notmpcopyup");
+    }
+    spec
+}
+
+/// `--mount` and never `-v`: a missing source fails, and a colon in a path means nothing.
+/// The value is CSV: fields with a comma or a quote are quoted.
+fn mount_spec(mount: &Mount) -> OsString {
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+    let field = |key: &str, path: &std::path::Path| {
+        let mut field = key.as_bytes().to_vec();
+        field.extend_from_slice(path.as_os_str().as_bytes());
+        if field.iter().any(|b| matches!(b, b',' | b'"' | b'\n' | b'\r')) {
+            let doubled = field.iter().flat_map(|b| std::iter::repeat_n(*b, if *b == b'"' { 2 } else { 1 }));
+            field = std::iter::once(b'"').chain(doubled).chain(std::iter::once(b'"')).collect();
+        }
+        field
+    };
+    let mut spec = b"type=bind,".to_vec();
+    spec.extend(field("src=", &mount.source));
+    spec.push(b',');
+    spec.extend(field("dst=", &mount.target));
+    if !mount.writable {
+        // podman 4.6 misread `readonly`.
+        spec.extend_from_slice(b",ro=true");
+    }
+    OsString::from_vec(spec)
+}
+
+/// `build`: one image.
+pub fn build(engine: &Engine, plan: &BuildPlan) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["build"]);
+    argv.option("--tag", &plan.image);
+    for (name, value) in &plan.args {
+        argv.option("--build-arg", format!("{name}={value}"));
+    }
+    for (name, value) in &plan.labels {
+        argv.option("--label", format!("{name}={value}"));
+    }
+    for (id, path) in &plan.secrets {
+        let mut value = OsString::from(format!("id={id},src="));
+        value.push(path);
+        argv.option("--secret", value);
+    }
+    match engine.facts.builder {
+        // Intermediate containers go even when a step fails. Nothing is ever built twice from
+        // one key, so a cache of steps would only be left behind.
+        Builder::Classic => argv.flag("--force-rm").flag("--no-cache"),
+        Builder::Buildkit => argv.flag("--progress=plain"),
+        // One layer, no cache images, no containers left when a step fails.
+        Builder::Buildah => argv.flag("--layers=false").flag("--force-rm").flag("--http-proxy=false"),
+    };
+    if engine.kind != Kind::Podman {
+        // nerdctl's default may be the host's network.
+        argv.flag("--network=default");
+    }
+    let mut dockerfile = plan.context.clone();
+    dockerfile.push("Dockerfile");
+    argv.option("--file", dockerfile).word(&plan.context);
+    argv.0
+}
+
+/// Environment of a build's client beyond the engine's own.
+pub fn build_environment(engine: &Engine) -> Vec<(OsString, OsString)> {
+    match (engine.kind, engine.facts.builder) {
+        (Kind::Docker, Builder::Classic) => vec![("DOCKER_BUILDKIT".into(), "0".into())],
+        (Kind::Docker, _) => vec![("DOCKER_BUILDKIT".into(), "1".into())],
+        _ => Vec::new(),
+    }
+}
+
+/// Succeeds if the image is there.
+pub fn image_exists(engine: &Engine, image: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["image", "inspect"]);
+    argv.option("--format", "{{.Id}}").word(image);
+    argv.0
+}
+
+/// Brings an image from its registry.
+pub fn pull(engine: &Engine, image: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["pull"]);
+    argv.flag("--quiet").word(image);
+    argv.0
+}
+
+/// Removes images.
+pub fn remove_images(engine: &Engine, images: &[String]) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["image", "rm"]);
+    argv.0.extend(images.iter().map(OsString::from));
+    argv.0
+}
+
+/// Gives an image a second name.
+pub fn tag(engine: &Engine, image: &str, name: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["tag"]);
+    argv.word(image).word(name);
+    argv.0
+}
+
+/// Ends and removes containers by name.
+pub fn remove_containers(engine: &Engine, names: &[String]) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["rm"]);
+    argv.flag("--force").flag("--volumes");
+    argv.0.extend(names.iter().map(OsString::from));
+    argv.0
+}
+
+/// Prints the names of the containers that carry `label`, ended ones too.
+pub fn list_containers(engine: &Engine, label: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["ps"]);
+    argv.flag("--all").option("--filter", format!("label={label}")).option("--format", "{{.Names}}");
+    argv.0
+}
+
+/// Prints the ids of untagged images that carry `label`.
+pub fn list_dangling(engine: &Engine, label: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["images"]);
+    argv.flag("--quiet").flag("--filter=dangling=true").option("--filter", format!("label={label}"));
+    argv.0
+}
+
+/// Prints the names of containers that only the builder knows (podman): what a killed build
+/// leaves behind is named after the image that it started from.
+pub fn list_build_containers(engine: &Engine, base: &str) -> Option<Vec<OsString>> {
+    (engine.facts.builder == Builder::Buildah).then(|| {
+        let mut argv = Argv::of(engine, &["ps"]);
+        argv.flag("--all").flag("--external").option("--filter", format!("ancestor={base}"));
+        argv.option("--format", "{{.Names}}");
+        argv.0
+    })
+}

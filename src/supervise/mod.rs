@@ -1,0 +1,332 @@
+//! Executing a start: the engine makes the box, the link carries everything else, and this
+//! process stays as the program's parent until it ends.
+
+mod link;
+mod signals;
+mod start;
+mod stdio;
+mod terminal;
+pub mod keeper;
+
+use std::time::Duration;
+
+use jitbox_guest::protocol::{End, FromGuest, Launch, MAX_DATA, Stdio, Stream, ToGuest, WINDOW};
+use nix::libc;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep_until};
+
+use crate::engine::Engine;
+use crate::engine::caps::Carrier;
+use crate::error::{Error, Result};
+use crate::plan::RunPlan;
+use crate::state::Layout;
+use keeper::Keeper;
+use link::{Receiver, Sender};
+use stdio::{Streams, Writer};
+use terminal::Terminal;
+
+/// An MCP server has this long between the end of its input and SIGTERM …
+const EOF_TERM: Duration = Duration::from_millis(1200);
+/// … and this long until SIGKILL: clients send a SIGTERM of their own after 2 s.
+const EOF_KILL: Duration = Duration::from_millis(1800);
+/// An MCP server has this long between SIGTERM, SIGINT or SIGHUP and SIGKILL.
+const TERM_KILL: Duration = Duration::from_millis(850);
+/// A box that does not even answer SIGKILL is removed by the engine after this.
+const KILL_REMOVE: Duration = Duration::from_secs(2);
+
+/// What to start and how to treat it.
+pub struct Job<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Our files.
+    pub layout: &'a Layout,
+    /// The container; its name and way of starting are filled in here.
+    pub plan: RunPlan,
+    /// The program; its standard streams are filled in here.
+    pub launch: Launch,
+    /// Which way the link goes.
+    pub carrier: Carrier,
+    /// It is an MCP server: it ends when its input ends.
+    pub mcp: bool,
+    /// It gets a terminal of its own.
+    pub terminal: bool,
+}
+
+/// How a start went.
+#[derive(Debug)]
+pub struct Outcome {
+    /// How the program ended.
+    pub end: End,
+    /// The boot id of the kernel that it ran in.
+    pub boot_id: String,
+}
+
+/// Starts the box on our own standard streams and stays until it ends.
+pub fn run(job: Job<'_>) -> Result<Outcome> {
+    on_runtime(async {
+        let streams = Streams::inherited()?;
+        Supervisor::start(job, streams).await?.stay().await
+    })
+}
+
+/// Starts the box with nothing on its input, and collects its output.
+pub fn capture(job: Job<'_>, limit: usize) -> Result<(Outcome, Vec<u8>)> {
+    use std::io::Read;
+    on_runtime(async {
+        let doing = |e: std::io::Error| Error::failed("can't make a pipe").because(e);
+        let (mut out, stdout) = std::io::pipe().map_err(doing)?;
+        let null = std::fs::File::options().read(true).write(true).open("/dev/null").map_err(doing)?;
+        let streams = Streams {
+            stdin: null.try_clone().map_err(doing)?.into(),
+            stdout: stdout.into(),
+            stderr: null.into(),
+        };
+        let reader = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            let _ = out.by_ref().take(limit as u64).read_to_end(&mut bytes);
+            bytes
+        });
+        let supervisor = Supervisor::start(job, streams).await?;
+        let outcome = supervisor.stay().await?;
+        Ok((outcome, reader.join().unwrap_or_default()))
+    })
+}
+
+fn on_runtime<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Error::failed("can't start supervising").because(e))?;
+    tokio::task::LocalSet::new().block_on(&runtime, work)
+}
+
+struct Supervisor<'a> {
+    engine: &'a Engine,
+    name: String,
+    sender: Sender,
+    receiver: Receiver,
+    signals: signals::Signals,
+    mcp: bool,
+    boot_id: String,
+    streams: Streams,
+    /// Chunks of our input, on the stream carrier.
+    input: Option<mpsc::Receiver<Vec<u8>>>,
+    credit: u32,
+    /// Tells when an input that was handed over has ended.
+    ended: Option<mpsc::Receiver<()>>,
+    outputs: [Option<Writer>; 2],
+    /// Threads that copy output, on the local carrier.
+    copies: Vec<std::thread::JoinHandle<()>>,
+    terminal: Option<Terminal>,
+    /// When to do the next, harder thing to a program that does not end.
+    due: Option<(Instant, Harder)>,
+    client: start::Client,
+    keeper: Option<Keeper>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Harder {
+    Term,
+    Kill,
+    Remove,
+}
+
+impl<'a> Supervisor<'a> {
+    async fn start(mut job: Job<'a>, streams: Streams) -> Result<Self> {
+        // Signals count from here on: one that comes while the engine starts the box is
+        // delivered as soon as there is somebody to get it.
+        let signals = signals::Signals::new()?;
+        let local = matches!(job.carrier, Carrier::Local(_));
+        let started = start::start(&mut job).await?;
+        let mut supervisor = Self {
+            engine: job.engine,
+            name: started.name,
+            sender: started.sender,
+            receiver: started.receiver,
+            signals,
+            mcp: job.mcp,
+            boot_id: started.boot_id,
+            input: None,
+            credit: WINDOW,
+            ended: None,
+            outputs: [None, None],
+            copies: Vec::new(),
+            terminal: None,
+            due: None,
+            client: started.client,
+            keeper: started.keeper,
+            streams,
+        };
+        supervisor.launch(job.launch, local, job.terminal)?;
+        Ok(supervisor)
+    }
+
+    fn launch(&mut self, mut launch: Launch, local: bool, terminal: bool) -> Result<()> {
+        if terminal {
+            let (rows, columns) = terminal::size(&self.streams.stdout);
+            launch.stdio = Stdio::Terminal { rows, columns };
+            self.terminal = Some(Terminal::raw(&self.streams.stdin)?);
+        } else {
+            launch.stdio = if local { Stdio::Passed } else { Stdio::Framed };
+        }
+        let mut fds = Vec::new();
+        if local && !terminal {
+            let handed = stdio::hand_over(&self.streams)?;
+            fds = handed.fds;
+            self.copies = handed.outputs;
+            if self.mcp {
+                self.ended = Some(stdio::watch_for_end(&self.streams.stdin)?);
+            }
+        }
+        if !local {
+            self.input = Some(stdio::read_chunks(&self.streams.stdin)?);
+            self.outputs = [
+                Some(Writer::new(&self.streams.stdout, Stream::Stdout, self.sender.clone())?),
+                Some(Writer::new(&self.streams.stderr, Stream::Stderr, self.sender.clone())?),
+            ];
+        }
+        self.sender.send_with(&ToGuest::Launch(launch), fds);
+        Ok(())
+    }
+
+    async fn stay(mut self) -> Result<Outcome> {
+        let end = loop {
+            let due = self.due.map_or_else(|| Instant::now() + Duration::from_secs(3600), |(at, _)| at);
+            tokio::select! {
+                message = self.receiver.receive() => match message? {
+                    Some(message) => if let Some(end) = self.hear(message)? {
+                        break Some(end);
+                    },
+                    None => break None,
+                },
+                signal = self.signals.next() => self.signal(signal),
+                Some(chunk) = next_of(&mut self.input), if self.credit >= MAX_DATA as u32 => self.feed(chunk),
+                Some(()) = next_of(&mut self.ended) => self.input_ended(),
+                () = sleep_until(due), if self.due.is_some() => self.harder().await?,
+            }
+        };
+        let Some(end) = end else {
+            return Err(self.lost().await);
+        };
+        if self.input.is_none() {
+            // The last of the terminal's output comes from a thread, which ends with the box.
+            self.copies.extend(self.terminal.as_mut().and_then(Terminal::take_reader));
+        }
+        for copy in self.copies.drain(..) {
+            let _ = copy.join();
+        }
+        for writer in self.outputs.iter_mut().filter_map(Option::take) {
+            writer.finish();
+        }
+        drop(self.terminal.take());
+        if let Some(keeper) = self.keeper.take() {
+            keeper.finish();
+        }
+        Ok(Outcome {
+            end,
+            boot_id: self.boot_id,
+        })
+    }
+
+    /// What the box says.
+    fn hear(&mut self, message: FromGuest) -> Result<Option<End>> {
+        let broken = || Error::failed("the box broke the link's protocol and was ended");
+        match message {
+            FromGuest::Started => {
+                let master = self.receiver.take_descriptor();
+                if let (Some(terminal), Some(master)) = (&mut self.terminal, master) {
+                    terminal.attach(master, &self.streams)?;
+                }
+            }
+            FromGuest::Data(stream, bytes) => {
+                let writer = self.outputs[stream as usize - 1].as_ref().ok_or_else(broken)?;
+                if bytes.is_empty() || !writer.write(bytes) {
+                    return Err(broken().because("more output than it had credit for"));
+                }
+            }
+            // The writer goes on until its queue is empty.
+            FromGuest::Eof(_) => {}
+            FromGuest::Credit(n) => self.credit = self.credit.saturating_add(n).min(WINDOW),
+            FromGuest::End(end) => return Ok(Some(end)),
+            FromGuest::Hello { .. } => return Err(broken()),
+        }
+        Ok(None)
+    }
+
+    fn signal(&mut self, signal: i32) {
+        if signal == libc::SIGWINCH {
+            if self.terminal.is_some() {
+                let (rows, columns) = terminal::size(&self.streams.stdout);
+                self.sender.send(&ToGuest::Resize { rows, columns });
+            }
+            return;
+        }
+        self.sender.send(&ToGuest::Signal(signal));
+        let ends = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP].contains(&signal);
+        if self.mcp && ends {
+            self.due_in(TERM_KILL, Harder::Kill);
+        }
+    }
+
+    fn feed(&mut self, chunk: Vec<u8>) {
+        if chunk.is_empty() {
+            self.input = None;
+            self.sender.send(&ToGuest::Eof);
+            self.input_ended();
+        } else {
+            self.credit -= chunk.len() as u32;
+            self.sender.send(&ToGuest::Data(chunk));
+        }
+    }
+
+    /// An MCP server without input has nobody to serve; a plain command may work on for hours.
+    fn input_ended(&mut self) {
+        self.ended = None;
+        if self.mcp && self.terminal.is_none() {
+            self.due_in(EOF_TERM, Harder::Term);
+        }
+    }
+
+    /// The sooner of two reasons counts.
+    fn due_in(&mut self, wait: Duration, harder: Harder) {
+        let at = Instant::now() + wait;
+        if self.due.is_none_or(|(due, _)| at < due) {
+            self.due = Some((at, harder));
+        }
+    }
+
+    async fn harder(&mut self) -> Result<()> {
+        match self.due.take() {
+            Some((_, Harder::Term)) => {
+                self.sender.send(&ToGuest::Signal(libc::SIGTERM));
+                self.due_in(EOF_KILL - EOF_TERM, Harder::Kill);
+            }
+            Some((_, Harder::Kill)) => {
+                self.sender.send(&ToGuest::Signal(libc::SIGKILL));
+                self.due_in(KILL_REMOVE, Harder::Remove);
+            }
+            Some((_, Harder::Remove)) => {
+                start::remove(self.engine, &self.name).await;
+                return Err(Error::failed("the box did not end and was removed"));
+            }
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The link is gone without a word of how the program ended.
+    async fn lost(mut self) -> Error {
+        drop(self.terminal.take());
+        let words = self.client.last_words().await;
+        start::remove(self.engine, &self.name).await;
+        let error = Error::failed("the box was ended from outside");
+        let error = if words.is_empty() { error } else { error.because(words) };
+        error.hint("jitbox doctor")
+    }
+}
+
+/// The next item, or never.
+async fn next_of<T>(channel: &mut Option<mpsc::Receiver<T>>) -> Option<T> {
+    match channel {
+        Some(channel) => channel.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,232 @@
+//! From a plan to a box whose guest has said hello.
+
+use std::cell::RefCell;
+use std::fs::Permissions;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::PermissionsExt;
+use std::rc::Rc;
+use std::time::Duration;
+
+use jitbox_guest::protocol::{FromGuest, VERSION};
+use tokio::io::AsyncReadExt;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::process::Child;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::Job;
+use super::keeper::Keeper;
+use super::link::{self, Receiver, Sender};
+use crate::engine::caps::{Carrier, Reach};
+use crate::engine::{Engine, argv};
+use crate::error::{Doing, Error, Kind, Result};
+use crate::exec::{Cmd, last_words};
+use crate::plan::Start;
+use crate::state::runs::{self, Run};
+
+/// How long an engine may take to start a box: a VM that sleeps wakes up in 5 to 15 s.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long an engine may take to remove a container.
+const REMOVE_LIMIT: Duration = Duration::from_secs(20);
+
+/// How much of the engine's complaints is kept.
+const MAX_WORDS: usize = 64 << 10;
+
+/// A box that has said hello.
+pub struct Started {
+    pub name: String,
+    pub sender: Sender,
+    pub receiver: Receiver,
+    pub boot_id: String,
+    pub client: Client,
+    pub keeper: Option<Keeper>,
+}
+
+/// The engine's command line while it runs, and what it complained about.
+pub struct Client {
+    child: Option<Child>,
+    words: Rc<RefCell<Vec<u8>>>,
+}
+
+impl Client {
+    fn new(mut child: Child) -> Self {
+        let words = Rc::new(RefCell::new(Vec::new()));
+        if let Some(mut stderr) = child.stderr.take() {
+            let words = words.clone();
+            tokio::task::spawn_local(async move {
+                let mut buffer = [0; 4096];
+                while let Ok(n) = stderr.read(&mut buffer).await {
+                    if n == 0 {
+                        break;
+                    }
+                    if words.borrow().len() < MAX_WORDS {
+                        words.borrow_mut().extend_from_slice(&buffer[..n]);
+                    }
+                }
+            });
+        }
+        Self {
+            child: Some(child),
+            words,
+        }
+    }
+
+    /// What the engine complained about, once it has had a moment to do so.
+    pub async fn last_words(&mut self) -> String {
+        if let Some(child) = &mut self.child {
+            let _ = timeout(Duration::from_millis(500), child.wait()).await;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        last_words(&self.words.borrow())
+    }
+
+    /// The box runs: a client that is not its carrier ends by itself and is only reaped.
+    fn detach(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            tokio::task::spawn_local(async move {
+                let _ = child.wait().await;
+            });
+        }
+    }
+
+    /// Returns when the client has failed: a detached one is expected to end well.
+    async fn failure(&mut self) -> Error {
+        let Some(child) = &mut self.child else {
+            return std::future::pending().await;
+        };
+        match child.wait().await {
+            Ok(status) if status.success() => std::future::pending().await,
+            _ => Error::new(Kind::Engine, "the engine could not start the box").because(self.last_words().await),
+        }
+    }
+}
+
+/// Starts the container and waits for its guest.
+pub async fn start(job: &mut Job<'_>) -> Result<Started> {
+    let run = Run::begin(job.layout, job.engine, None)?;
+    sweep(job);
+    job.plan.name.clone_from(&run.name);
+    job.plan.labels.push((argv::RUN_LABEL.to_owned(), run.name.clone()));
+    let abandoned = job.carrier != Carrier::Stream && !job.engine.removes_detached();
+    let abandoned = abandoned || (job.carrier == Carrier::Stream && !job.engine.removes_without_client());
+    let keeper = if job.terminal || abandoned {
+        let container = abandoned.then_some((job.engine, run.name.as_str(), run.dir()));
+        Some(Keeper::start(job.terminal, container)?)
+    } else {
+        None
+    };
+    let deadline = Instant::now() + START_LIMIT;
+    let connecting = connect(job, &run);
+    let connected = timeout_at(deadline, connecting).await.unwrap_or_else(|_| Err(slow()));
+    let greeted = match connected {
+        Ok((sender, receiver, client)) => greet(sender, receiver, client, deadline).await,
+        Err(e) => Err(e),
+    };
+    let (sender, receiver, mut client, boot_id) = match greeted {
+        Ok(parts) => parts,
+        Err(e) => {
+            remove(job.engine, &run.name).await;
+            return Err(e);
+        }
+    };
+    let name = run.name.clone();
+    if job.carrier != Carrier::Stream {
+        client.detach();
+    }
+    if abandoned {
+        // The keeper removes the folder together with the container.
+        std::mem::forget(run);
+    } else {
+        run.settled();
+    }
+    Ok(Started {
+        name,
+        sender,
+        receiver,
+        boot_id,
+        client,
+        keeper,
+    })
+}
+
+fn slow() -> Error {
+    let why = format!("no answer within {} s", START_LIMIT.as_secs());
+    Error::new(Kind::Engine, "the engine did not start the box").because(why).hint("jitbox doctor")
+}
+
+async fn connect(job: &mut Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)> {
+    match job.carrier {
+        Carrier::Stream => {
+            job.plan.start = Start::Attached;
+            let mut child = Cmd::engine(job.engine, argv::run(job.engine, &job.plan)).start_piped()?;
+            let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+                return Err(Error::failed("the engine's streams are missing"));
+            };
+            let (sender, receiver) = link::over_attach(stdin, stdout);
+            Ok((sender, receiver, Client::new(child)))
+        }
+        Carrier::Local(Reach::Descriptor) => {
+            job.plan.start = Start::Descriptor;
+            let (ours, theirs) = UnixStream::pair().doing(|| "can't make the link".into())?;
+            let theirs = theirs.into_std().doing(|| "can't make the link".into())?;
+            theirs.set_nonblocking(false).doing(|| "can't make the link".into())?;
+            let command = Cmd::engine(job.engine, argv::run(job.engine, &job.plan));
+            let client = Client::new(command.start_quiet(Some(OwnedFd::from(theirs)))?);
+            let (sender, receiver) = link::over_socket(ours);
+            Ok((sender, receiver, client))
+        }
+        Carrier::Local(Reach::Mount) => {
+            let path = run.socket();
+            let listener = UnixListener::bind(&path).doing(|| "can't make the link".into())?;
+            // The box's user is nobody outside; the folder above is closed to everybody but us.
+            std::fs::set_permissions(&path, Permissions::from_mode(0o666)).doing(|| "can't make the link".into())?;
+            job.plan.start = Start::Socket(path);
+            let command = Cmd::engine(job.engine, argv::run(job.engine, &job.plan));
+            let mut client = Client::new(command.start_quiet(None)?);
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted.doing(|| "can't make the link".into())?,
+                failure = client.failure() => return Err(failure),
+            };
+            // One guest, once: the listener closes here.
+            drop(listener);
+            let (sender, receiver) = link::over_socket(accepted.0);
+            Ok((sender, receiver, client))
+        }
+    }
+}
+
+async fn greet(
+    sender: Sender,
+    mut receiver: Receiver,
+    mut client: Client,
+    deadline: Instant,
+) -> Result<(Sender, Receiver, Client, String)> {
+    let hello = tokio::select! {
+        hello = timeout_at(deadline, receiver.receive()) => hello.unwrap_or_else(|_| Err(slow()))?,
+        failure = client.failure() => return Err(failure),
+    };
+    match hello {
+        Some(FromGuest::Hello { version, boot_id }) if version == VERSION => Ok((sender, receiver, client, boot_id)),
+        Some(_) => Err(Error::failed("the box speaks another version of the link")),
+        None => Err(Error::new(Kind::Engine, "the engine could not start the box").because(client.last_words().await)),
+    }
+}
+
+/// Removes what starts and builds of dead owners left, beside the start that is under way.
+fn sweep(job: &Job<'_>) {
+    for leftover in runs::leftovers(job.layout, job.engine) {
+        let engine = job.engine.clone();
+        tokio::task::spawn_local(async move {
+            remove(&engine, &leftover.container).await;
+            leftover.cleared();
+        });
+    }
+}
+
+/// Ends and removes a container; one that is not there is as good as removed.
+pub async fn remove(engine: &Engine, name: &str) {
+    let command = Cmd::engine(engine, argv::remove_containers(engine, &[name.to_owned()]));
+    if let Ok(mut child) = command.start_quiet(None) {
+        let _ = timeout(REMOVE_LIMIT, child.wait()).await;
+    }
+}
