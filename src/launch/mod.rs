@@ -3,14 +3,18 @@
 //! Parsing is pure. The scanners are strict and table-driven, because a wrong guess about
 //! which word names the package would be a policy bypass.
 
+mod index;
 pub mod npx;
 pub mod option;
+mod python;
+mod tighten;
 pub mod uvx;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
-use crate::error::Result;
-use crate::package::PackageSpec;
+use crate::error::{Error, Result};
+use crate::package::{PackageSpec, shown};
+use option::Table;
 
 /// Which tool's grammar the line follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,15 +59,19 @@ pub enum Request {
 pub struct Launch {
     /// Whose grammar it was written in.
     pub launcher: Launcher,
-    /// What to install; the one that provides the command comes first. Never empty.
+    /// What to install; the one that provides the command comes first. Empty only for
+    /// `uvx python`, which runs the interpreter with just the `--with` packages (none, here).
     pub packages: Vec<PackageSpec>,
-    /// The command that the line names, or `None` for the package's own.
+    /// The command that the line names, or `None` for the first package's own: by npm's rule
+    /// for `bin`, or in uvx's case the executable spelled as [`crate::package::pypi::PypiSpec::typed`].
     pub command: Option<String>,
     /// The program's arguments, untouched.
     pub args: Vec<OsString>,
-    /// `--python`: a version request such as `3.12`.
+    /// `--python`, or the `3.12` of `uvx python@3.12`: a version such as `3.12`, or PEP 440
+    /// specifiers such as `>=3.11`. Never a path, always CPython.
     pub python: Option<String>,
-    /// `--registry` or `--default-index`: an index to use in place of the user's.
+    /// `--registry` or `--default-index`: an index to use in place of the user's. An http or
+    /// https URL without credentials.
     pub registry: Option<String>,
     /// The line's own `--safe-*` options, which may only tighten.
     pub tighten: Tighten,
@@ -90,4 +98,71 @@ pub fn parse(launcher: Launcher, args: &[OsString]) -> Result<Request> {
         Launcher::Npx => npx::parse(args),
         Launcher::Uvx => uvx::parse(args),
     }
+}
+
+/// The words of a line before the program's arguments are text; paths and the like that are
+/// not UTF-8 may only stand after the package.
+fn text(word: &OsStr) -> Result<&str> {
+    word.to_str().ok_or_else(|| {
+        Error::usage(format!("`{}` is not UTF-8", shown(&word.to_string_lossy())))
+            .hint("only the program's own arguments, after the package, may be anything")
+    })
+}
+
+/// Whether a tool would take the word for an option.
+fn dashed(word: &OsStr) -> bool {
+    word.as_encoded_bytes().starts_with(b"-")
+}
+
+/// The error for an option that stands in no table.
+fn unknown_option(launcher: Launcher, name: &str, table: Table) -> Error {
+    let error = Error::usage(format!(
+        "{} has no option `{}`",
+        launcher.name(),
+        shown(name)
+    ));
+    let error = match table.nearest(name) {
+        Some(known) => error.hint(format!("did you mean `{known}`?")),
+        None => error,
+    };
+    error.hint(format!(
+        "options of the program itself come after the package: `{} pkg --option`",
+        launcher.shim()
+    ))
+}
+
+/// The error for a value option without one, or with one that the tool would read differently.
+fn no_value(name: &str) -> Error {
+    Error::usage(format!(
+        "`{name}` needs a value that does not start with `-`"
+    ))
+    .hint(format!("write `{name} VALUE`"))
+}
+
+/// Checks the name of a command that `--package` or `--from` goes with.
+fn command_name(launcher: Launcher, word: &OsStr) -> Result<String> {
+    let name = text(word)?;
+    let why = if name.is_empty() {
+        "it is empty"
+    } else if name.starts_with('-') {
+        "it starts with `-`"
+    } else if name.contains(['/', '\\']) {
+        "it is a path, and a command of the package is looked up by its name"
+    } else if name.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        "it has spaces in it; each argument is a string of its own"
+    } else {
+        return Ok(name.to_owned());
+    };
+    let option = match launcher {
+        Launcher::Npx => "-p",
+        Launcher::Uvx => "--from",
+    };
+    Err(
+        Error::usage(format!("`{}` can't be the command", shown(name)))
+            .because(why)
+            .hint(format!(
+                "write `{} {option} pkg command arg…`",
+                launcher.shim()
+            )),
+    )
 }

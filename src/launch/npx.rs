@@ -1,10 +1,237 @@
 //! The grammar of `npx`.
-use std::ffi::OsString;
+//!
+//! npx reads its line twice: `npx-cli.js` looks for the package and puts `--` before it, then
+//! npm's parser (nopt) reads everything up to that `--`. The two disagree about many words, and
+//! then npm takes options of the program for its own. We take exactly the lines about which both
+//! agree, and refuse the others with a way to write them that is not ambiguous.
 
-use super::Request;
+use std::ffi::{OsStr, OsString};
+
+use super::option::npx::TABLE;
+use super::option::{Arity, Effect, OptionRow};
+use super::{
+    Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, text, unknown_option,
+};
 use crate::error::{Error, Result};
+use crate::package::npm::NpmSpec;
+use crate::package::{PackageSpec, shown};
 
 /// Parses what `npx` would get.
-pub fn parse(_args: &[OsString]) -> Result<Request> {
-    Err(Error::usage("nothing is understood yet"))
+pub fn parse(args: &[OsString]) -> Result<Request> {
+    let mut line = Line::default();
+    let words = line.options(args)?;
+    line.finish(words)
+}
+
+/// What the options said.
+#[derive(Debug, Default)]
+struct Line {
+    packages: Vec<NpmSpec>,
+    registry: Option<String>,
+    tighten: Tighten,
+    help: bool,
+    version: bool,
+}
+
+impl Line {
+    /// Reads options up to the first word that is none, and returns that word and the rest.
+    fn options<'a>(&mut self, mut rest: &'a [OsString]) -> Result<&'a [OsString]> {
+        while let Some((word, after)) = rest.split_first() {
+            if word == "--" {
+                return Ok(after);
+            }
+            if !dashed(word) {
+                return Ok(rest);
+            }
+            let word = text(word)?;
+            rest = if self.tighten.take(word)? {
+                after
+            } else if let Some(row) = negated(word) {
+                self.switch(row, word, false)?;
+                if after.first().is_some_and(|next| !dashed(next)) {
+                    return swallowed(word, after);
+                }
+                after
+            } else {
+                self.option(word, after)?
+            };
+        }
+        Ok(rest)
+    }
+
+    /// Reads one option and returns what comes after it and its value.
+    fn option<'a>(&mut self, word: &str, after: &'a [OsString]) -> Result<&'a [OsString]> {
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let Some(row) = TABLE.find(name) else {
+            return Err(unknown(name));
+        };
+        match row.arity {
+            Arity::Flag if value.is_some() => Err(takes_nothing(name)),
+            Arity::Flag => self.switch(row, name, true).map(|()| after),
+            Arity::Switch => {
+                let on = match value {
+                    None | Some("true") => true,
+                    Some("false") => false,
+                    // nopt makes any other value a word of its own: the package, perhaps.
+                    Some(_) => return Err(takes_nothing(name)),
+                };
+                // A shorthand's value becomes a word of its own, too.
+                if value.is_some() && !name.starts_with("--") {
+                    return Err(takes_nothing(name));
+                }
+                self.switch(row, name, on).map(|()| after)
+            }
+            Arity::Value => {
+                let (value, after) = match (value, after.split_first()) {
+                    (Some(value), _) => (OsStr::new(value), after),
+                    (None, Some((next, after))) => (next.as_os_str(), after),
+                    (None, None) => return Err(no_value(name)),
+                };
+                // Refuse by name first: "needs a value" would send people the wrong way.
+                if let Effect::Refused(refusal) = row.effect {
+                    return Err(refusal.error(name));
+                }
+                // Both parsers have their own ideas about empty values and those with dashes.
+                if value.is_empty() || dashed(value) {
+                    return Err(no_value(name));
+                }
+                self.value(row, name, value).map(|()| after)
+            }
+        }
+    }
+
+    fn switch(&mut self, row: &OptionRow, name: &str, on: bool) -> Result<()> {
+        match row.effect {
+            Effect::Help if on => self.help = true,
+            Effect::Version if on => self.version = true,
+            Effect::Refused(refusal) => return Err(refusal.error(name)),
+            Effect::RefusedOn(refusal) if on => return Err(refusal.error(name)),
+            Effect::RefusedOff(refusal) if !on => return Err(refusal.error(name)),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, row: &OptionRow, name: &str, value: &OsStr) -> Result<()> {
+        match row.effect {
+            Effect::Package => self.packages.push(NpmSpec::parse(text(value)?)?),
+            // The last one wins (nopt).
+            Effect::Registry => self.registry = Some(index::parse(name, text(value)?)?),
+            Effect::Only(values, refusal) if !values.iter().any(|v| value == *v) => {
+                return Err(refusal.error(name));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn finish(self, words: &[OsString]) -> Result<Request> {
+        // npm prints its version before it thinks of help, and either before a package.
+        if self.version {
+            return Ok(Request::Version);
+        }
+        if self.help {
+            return Ok(Request::Help);
+        }
+        let Some((first, args)) = words.split_first() else {
+            return Err(no_package(!self.packages.is_empty()));
+        };
+        let (packages, command) = if self.packages.is_empty() {
+            (vec![NpmSpec::parse(text(first)?)?], None)
+        } else {
+            (self.packages, Some(command_name(Launcher::Npx, first)?))
+        };
+        Ok(Request::Run(Launch {
+            launcher: Launcher::Npx,
+            packages: packages.into_iter().map(PackageSpec::Npm).collect(),
+            command,
+            args: args.to_vec(),
+            python: None,
+            registry: self.registry,
+            tighten: self.tighten,
+        }))
+    }
+}
+
+/// The switch that a `--no-…` switches off.
+fn negated(word: &str) -> Option<&'static OptionRow> {
+    if TABLE.find(word).is_some() {
+        return None;
+    }
+    let row = TABLE.find(&format!("--{}", word.strip_prefix("--no-")?))?;
+    (row.arity == Arity::Switch).then_some(row)
+}
+
+/// npx does not know `--no-…` as a switch and skips the word after it, so it looks for the
+/// package behind the package. That does no harm if another plain word or nothing follows.
+fn swallowed<'a>(option: &str, words: &'a [OsString]) -> Result<&'a [OsString]> {
+    let literal = words.first().is_some_and(|w| w == "true" || w == "false");
+    if literal || words.get(1).is_some_and(|w| dashed(w)) {
+        return Err(Error::refused(format!(
+            "after `{option}`, npx would take the program's options for its own"
+        ))
+        .hint(format!(
+            "put `--` before the package: `npx-safe {option} -- pkg --option`"
+        )));
+    }
+    Ok(words)
+}
+
+fn takes_nothing(name: &str) -> Error {
+    Error::usage(format!(
+        "`{name}` takes no value; npx would take it for the package"
+    ))
+    .hint(format!("write `{name}` alone, or leave it out"))
+}
+
+/// No package: npx would read its standard input into a shell.
+fn no_package(named: bool) -> Error {
+    if named {
+        return Error::refused("there is no command after the packages; npx would start a shell")
+            .hint("name the command: `npx-safe -p pkg command arg…`");
+    }
+    Error::refused("there is no package; npx would start a shell")
+        .hint("name a package: `npx-safe -y pkg arg…`")
+}
+
+/// Sorts out what else a word with dashes may have been meant to be.
+fn unknown(name: &str) -> Error {
+    let bare = name.trim_start_matches('-');
+    if name.contains(char::is_whitespace) {
+        let words: Vec<_> = name
+            .split_whitespace()
+            .map(|w| format!("\"{}\"", shown(w)))
+            .collect();
+        return Error::refused(format!(
+            "`{}` is one string; npx would start a shell",
+            shown(name)
+        ))
+        .hint(format!("write several: {}", words.join(", ")));
+    }
+    if bare.is_empty() {
+        return Error::usage(format!("`{name}` is neither an option nor a package"))
+            .hint("name a package: `npx-safe -y pkg arg…`");
+    }
+    if bare.starts_with('@') || bare.starts_with("//") {
+        return Error::refused("registries of scopes and their tokens can't be set on a line")
+            .hint("put the setting into ~/.npmrc, which is read for registries and tokens");
+    }
+    let short = !name.starts_with("--");
+    let dashes = if bare.chars().count() == 1 { "-" } else { "--" };
+    if TABLE.find(&format!("{dashes}{bare}")).is_some() {
+        return Error::usage(format!("npx has no option `{}`", shown(name)))
+            .hint(format!("write `{dashes}{}`", shown(bare)));
+    }
+    if short && bare.chars().all(|c| TABLE.find(&format!("-{c}")).is_some()) {
+        let apart: Vec<_> = bare.chars().map(|c| format!("-{c}")).collect();
+        return Error::refused(format!(
+            "npx would take the package for the value of `{}`",
+            shown(name)
+        ))
+        .hint(format!("write the options apart: `{}`", apart.join(" ")));
+    }
+    unknown_option(Launcher::Npx, name, TABLE)
 }

@@ -1,10 +1,286 @@
-//! The grammar of `uvx`.
-use std::ffi::OsString;
+//! The grammar of `uvx`: plain clap. Options end at the first word that is none.
 
-use super::Request;
+use std::ffi::{OsStr, OsString};
+
+use super::option::uvx::TABLE;
+use super::option::{Arity, Effect, OptionRow};
+use super::{
+    Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, python, text,
+    unknown_option,
+};
 use crate::error::{Error, Result};
+use crate::package::pypi::{PypiName, PypiSpec};
+use crate::package::{PackageSpec, shown};
 
 /// Parses what `uvx` would get.
-pub fn parse(_args: &[OsString]) -> Result<Request> {
-    Err(Error::usage("nothing is understood yet"))
+pub fn parse(args: &[OsString]) -> Result<Request> {
+    let mut line = Line::default();
+    let mut rest = args;
+    while let Some((word, after)) = rest.split_first() {
+        if word == "--" {
+            rest = after;
+            break;
+        }
+        if !dashed(word) {
+            break;
+        }
+        let word = text(word)?;
+        if line.tighten.take(word)? {
+            rest = after;
+            continue;
+        }
+        match line.option(word, after)? {
+            Step::Go(after) => rest = after,
+            // clap acts on these at once, whatever follows.
+            Step::Stop(request) => return Ok(request),
+        }
+    }
+    line.finish(rest).map(Request::Run)
+}
+
+/// What to do after an option.
+enum Step<'a> {
+    Go(&'a [OsString]),
+    Stop(Request),
+}
+
+/// What the options said.
+#[derive(Debug, Default)]
+struct Line {
+    from: Option<String>,
+    with: Vec<PypiSpec>,
+    python: Option<Option<String>>,
+    registry: Option<String>,
+    tighten: Tighten,
+}
+
+impl Line {
+    fn option<'a>(&mut self, word: &str, after: &'a [OsString]) -> Result<Step<'a>> {
+        if !word.starts_with("--") {
+            return self.cluster(word, after);
+        }
+        let (name, value) = match word.split_once('=') {
+            Some((name, value)) => (name, Some(value)),
+            None => (word, None),
+        };
+        let row = TABLE.find(name).ok_or_else(|| unknown(name))?;
+        if row.arity == Arity::Value {
+            return self.with_value(row, name, value, after).map(Step::Go);
+        }
+        if value.is_some() {
+            return Err(Error::usage(format!("`{name}` takes no value"))
+                .hint(format!("write `{name}` alone")));
+        }
+        Ok(self.flag(row, name)?.map_or(Step::Go(after), Step::Stop))
+    }
+
+    /// Short options: several flags in one word, or one with its value: `-qn`, `-p3.12`, `-p=3.12`.
+    fn cluster<'a>(&mut self, word: &str, after: &'a [OsString]) -> Result<Step<'a>> {
+        let mut letters = word.char_indices().skip(1);
+        if word.len() == 1 {
+            return Err(unknown(word));
+        }
+        while let Some((_, letter)) = letters.next() {
+            let name = format!("-{letter}");
+            let row = TABLE
+                .find(&name)
+                .ok_or_else(|| unknown_letter(word, &name))?;
+            if row.arity == Arity::Value {
+                let rest = letters.next().map(|(i, _)| &word[i..]);
+                let value = rest.map(|v| v.strip_prefix('=').unwrap_or(v));
+                return self.with_value(row, &name, value, after).map(Step::Go);
+            }
+            if let Some(request) = self.flag(row, &name)? {
+                return Ok(Step::Stop(request));
+            }
+        }
+        Ok(Step::Go(after))
+    }
+
+    fn flag(&self, row: &OptionRow, name: &str) -> Result<Option<Request>> {
+        match row.effect {
+            Effect::Help => Ok(Some(Request::Help)),
+            Effect::Version => Ok(Some(Request::Version)),
+            Effect::Refused(refusal) | Effect::RefusedOn(refusal) => Err(refusal.error(name)),
+            _ => Ok(None),
+        }
+    }
+
+    fn with_value<'a>(
+        &mut self,
+        row: &OptionRow,
+        name: &str,
+        value: Option<&str>,
+        after: &'a [OsString],
+    ) -> Result<&'a [OsString]> {
+        // Refuse by name first: "needs a value" would send people the wrong way.
+        if let Effect::Refused(refusal) = row.effect {
+            return Err(refusal.error(name));
+        }
+        let (value, after) = match (value, after.split_first()) {
+            (Some(value), _) => (OsStr::new(value), after),
+            (None, Some((next, after))) if !dashed(next) => (next.as_os_str(), after),
+            (None, _) => return Err(no_value(name)),
+        };
+        if value.is_empty() {
+            return Err(no_value(name));
+        }
+        match row.effect {
+            Effect::From => once(name, &mut self.from, text(value)?.to_owned())?,
+            Effect::Python => once(name, &mut self.python, python::parse(text(value)?)?)?,
+            Effect::Registry => once(name, &mut self.registry, index::parse(name, text(value)?)?)?,
+            Effect::With => {
+                for requirement in split_with(text(value)?) {
+                    self.with.push(PypiSpec::parse_requirement(requirement)?);
+                }
+            }
+            Effect::Only(values, refusal) if !values.iter().any(|v| value == *v) => {
+                return Err(refusal.error(name));
+            }
+            _ => {}
+        }
+        Ok(after)
+    }
+
+    fn finish(self, words: &[OsString]) -> Result<Launch> {
+        let Some((first, args)) = words.split_first() else {
+            return Err(no_command(self.from.is_some()));
+        };
+        let (source, command) = match &self.from {
+            Some(from) => {
+                let command = command_name(Launcher::Uvx, first)?;
+                refuse_script(from, "--from", Some(&command))?;
+                // What Windows calls `x.exe` is `x` in the container.
+                let bare = command.strip_suffix(".exe").filter(|b| !b.is_empty());
+                (from.as_str(), Some(bare.unwrap_or(&command).to_owned()))
+            }
+            None => {
+                let word = text(first)?;
+                refuse_script(word, "the command", None)?;
+                (word, None)
+            }
+        };
+        let asked = self.python.flatten();
+        let (first, command, python) = match python::interpreter(source)? {
+            Some(version) => {
+                let command = command.unwrap_or_else(|| "python".to_owned());
+                (None, Some(command), one_version(asked, version)?)
+            }
+            None => (Some(PypiSpec::parse_command(source)?), command, asked),
+        };
+        Ok(Launch {
+            launcher: Launcher::Uvx,
+            packages: first
+                .into_iter()
+                .chain(self.with)
+                .map(PackageSpec::Pypi)
+                .collect(),
+            command,
+            args: args.to_vec(),
+            python,
+            registry: self.registry,
+            tighten: self.tighten,
+        })
+    }
+}
+
+/// clap refuses a single-valued option that is given twice, and so do we.
+fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<()> {
+    if slot.replace(value).is_some() {
+        return Err(
+            Error::usage(format!("`{name}`, or another name of it, is given twice"))
+                .hint("give it once"),
+        );
+    }
+    Ok(())
+}
+
+/// `--python 3.11` and `python@3.12` can't both be meant (uv: "Received multiple Python version requests").
+fn one_version(asked: Option<String>, named: Option<String>) -> Result<Option<String>> {
+    match (asked, named) {
+        (Some(asked), Some(named)) if asked != named => Err(Error::usage(format!(
+            "two versions of Python are asked for: {asked} and {named}"
+        ))
+        .hint("leave one out")),
+        (asked, named) => Ok(asked.or(named)),
+    }
+}
+
+/// Splits the value of `--with` at commas, but not inside `[…]` and not before a comparison, as
+/// in `mcp>=1,<2` (uv, `crates/uv-cli/src/comma.rs`).
+fn split_with(value: &str) -> Vec<&str> {
+    let mut parts = Vec::new();
+    let (mut depth, mut start) = (0usize, 0);
+    for (i, c) in value.char_indices() {
+        match c {
+            '[' => depth += 1,
+            ']' => depth = depth.saturating_sub(1),
+            ',' if depth == 0 => {
+                if value[i + 1..]
+                    .trim_start()
+                    .starts_with(['!', '=', '<', '>', '~'])
+                {
+                    continue;
+                }
+                parts.push(&value[start..i]);
+                start = i + 1;
+            }
+            _ => {}
+        }
+    }
+    parts.push(&value[start..]);
+    parts
+        .into_iter()
+        .map(str::trim)
+        .filter(|p| !p.is_empty())
+        .collect()
+}
+
+/// uvx takes `x.py` for a script that somebody wants to run, even if there is a package of that name.
+fn refuse_script(word: &str, place: &str, command: Option<&str>) -> Result<()> {
+    let script = word.len() > 3 && word.to_ascii_lowercase().ends_with(".py");
+    if !script {
+        return Ok(());
+    }
+    let error = Error::refused(format!(
+        "{place} `{}` looks like a Python script, which uvx does not run",
+        shown(word)
+    ));
+    Err(match PypiName::parse(word) {
+        Ok(name) => error.hint(format!(
+            "if you mean the package, write `uvx-safe --from {} {}`",
+            name.as_str(),
+            command.unwrap_or(word)
+        )),
+        Err(_) => error.hint("name a package; `uv run` runs scripts"),
+    })
+}
+
+fn no_command(from: bool) -> Error {
+    if from {
+        return Error::usage("there is no command after `--from`")
+            .hint("name it: `uvx-safe --from pkg command arg…`");
+    }
+    Error::usage("there is no command").hint("name a package: `uvx-safe pkg arg…`")
+}
+
+fn unknown(name: &str) -> Error {
+    if name.contains(char::is_whitespace) {
+        let words: Vec<_> = name
+            .split_whitespace()
+            .map(|w| format!("\"{}\"", shown(w)))
+            .collect();
+        return Error::usage(format!("`{}` is one string", shown(name)))
+            .hint(format!("write several: {}", words.join(", ")));
+    }
+    unknown_option(Launcher::Uvx, name, TABLE)
+}
+
+fn unknown_letter(word: &str, letter: &str) -> Error {
+    let bare = word.trim_start_matches('-');
+    let error = unknown_option(Launcher::Uvx, letter, TABLE);
+    if bare.len() > 1 && TABLE.find(&format!("--{bare}")).is_some() {
+        return error.hint(format!("did you mean `--{bare}`?"));
+    }
+    error
 }

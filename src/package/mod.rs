@@ -8,6 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::Error;
+
 /// Where a package comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -25,6 +27,70 @@ impl fmt::Display for Ecosystem {
             Self::Pypi => "pypi",
         })
     }
+}
+
+/// Ways to name a package that both tools know and we do not take: each is code that no
+/// registry has a version, a date or a checksum for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnsupportedForm {
+    /// A git repository, by URL, by host or as `owner/repo`.
+    Git,
+    /// An archive at a URL.
+    Url,
+    /// An archive on this machine.
+    File,
+    /// A folder on this machine.
+    Directory,
+    /// `npm:` and another package's name.
+    Alias,
+}
+
+impl UnsupportedForm {
+    /// The refusal of `text`, which has this form.
+    fn refuse(self, text: &str) -> Error {
+        let text = shown(text);
+        let error = match self {
+            Self::Git => Error::refused(format!(
+                "`{text}` names a git repository, which can't be run yet"
+            )),
+            Self::Url => Error::refused(format!(
+                "`{text}` names an archive at a URL, which can't be run yet"
+            )),
+            Self::File => Error::refused(format!(
+                "`{text}` names an archive on this machine, which can't be run yet"
+            )),
+            Self::Directory => Error::refused(format!(
+                "`{text}` names a folder on this machine, which can't be run yet"
+            )),
+            Self::Alias => {
+                return Error::refused(format!(
+                    "`{text}` gives a package another name, which can't be done yet"
+                ))
+                .hint("name the package itself, without `npm:`");
+            }
+        };
+        error
+            .hint("name a package of the registry, with or without a version: `pkg` or `pkg@1.2.3`")
+    }
+}
+
+/// Text from a line for an error: no control characters, no password of a URL, not endless.
+pub(crate) fn shown(text: &str) -> String {
+    let mut text = text.to_owned();
+    // `scheme://user:password@host`: nothing before the last `@` of the authority is shown.
+    if let Some(start) = text.find("://").map(|i| i + 3) {
+        let end = text[start..]
+            .find(['/', '?', '#'])
+            .map_or(text.len(), |i| start + i);
+        if let Some(at) = text[start..end].rfind('@') {
+            text.replace_range(start..=start + at, "…@");
+        }
+    }
+    let mut out: String = text.chars().take(80).flat_map(char::escape_debug).collect();
+    if text.chars().nth(80).is_some() {
+        out.push('…');
+    }
+    out
 }
 
 /// A package as a line names it: a name, and perhaps a version, tag, range or extras.
@@ -122,8 +188,32 @@ impl fmt::Display for PinnedPackage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.ecosystem {
             Ecosystem::Npm => write!(f, "{}@{}", self.name, self.version),
-            Ecosystem::Pypi if self.extras.is_empty() => write!(f, "{}=={}", self.name, self.version),
-            Ecosystem::Pypi => write!(f, "{}[{}]=={}", self.name, self.extras.join(","), self.version),
+            Ecosystem::Pypi if self.extras.is_empty() => {
+                write!(f, "{}=={}", self.name, self.version)
+            }
+            Ecosystem::Pypi => write!(
+                f,
+                "{}[{}]=={}",
+                self.name,
+                self.extras.join(","),
+                self.version
+            ),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_are_not_shown() {
+        assert_eq!(
+            shown("git+https://me:secret@host/o/r@v1"),
+            "git+https://…@host/o/r@v1"
+        );
+        assert_eq!(shown("https://host/a@b"), "https://host/a@b");
+        assert_eq!(shown("a\u{1b}[0m"), "a\\u{1b}[0m");
+        assert!(shown(&"x".repeat(500)).len() < 100);
     }
 }

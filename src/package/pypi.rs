@@ -1,15 +1,43 @@
 //! PyPI package specs: `name`, `name[extra]`, PEP 508 specifiers, `name@version`, `name@latest`.
 
 use std::fmt;
+use std::str::FromStr;
+
+use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
+use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+
+use super::{UnsupportedForm, shown};
+use crate::error::{Error, Result};
 
 /// A project name in its normalised form (PEP 503).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PypiName(String);
 
 impl PypiName {
+    /// Checks a name by PEP 508's grammar and normalises it by PEP 503's rule.
+    pub fn parse(text: &str) -> Result<Self> {
+        // The crate lets an empty name pass.
+        if text.is_empty() {
+            return Err(invalid_name(text));
+        }
+        PackageName::from_str(text)
+            .map(|name| Self(name.to_string()))
+            .map_err(|_| invalid_name(text))
+    }
+
     /// The normalised name.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+fn invalid_name(text: &str) -> Error {
+    let error = Error::usage(format!("`{}` is not a package name", shown(text)));
+    if text.trim().contains(char::is_whitespace) {
+        error.hint("write several arguments as several strings: \"pkg\", \"arg\"")
+    } else {
+        error
+            .hint("a name has letters, digits and `.`, `_` or `-` between them: `mcp-server-fetch`")
     }
 }
 
@@ -21,7 +49,7 @@ pub enum PypiRequest {
     /// `@latest`: the newest release, asked for by name.
     Latest,
     /// PEP 440 specifiers; `name@1.2` is `==1.2`.
-    Specifiers(pep440_rs::VersionSpecifiers),
+    Specifiers(VersionSpecifiers),
 }
 
 /// A project, its extras and which of its versions.
@@ -35,6 +63,160 @@ pub struct PypiSpec {
     pub extras: Vec<String>,
     /// Which of its versions.
     pub request: PypiRequest,
+}
+
+impl PypiSpec {
+    /// Parses what uvx takes as COMMAND and after `--from`: `name@version`, `name@latest`, or a
+    /// PEP 508 requirement (uv, `crates/uv/src/commands/tool/mod.rs`, `Target::parse`).
+    pub fn parse_command(text: &str) -> Result<Self> {
+        if let Some((left, version)) = text.split_once('@') {
+            let request = if version == "latest" {
+                Some(PypiRequest::Latest)
+            } else {
+                Version::from_str(version)
+                    .ok()
+                    .map(|v| PypiRequest::Specifiers(VersionSpecifier::equals_version(v).into()))
+            };
+            if let (Some(request), Some((typed, extras))) = (request, split_name(left)) {
+                return Self::new(typed, extras, request);
+            }
+        }
+        Self::parse_requirement(text)
+    }
+
+    /// Parses a PEP 508 requirement, which is what uvx takes after `--with`; there `name@1.2`
+    /// would be a file.
+    pub fn parse_requirement(text: &str) -> Result<Self> {
+        let text = text.trim();
+        if let Some(form) = unsupported_form(text) {
+            return Err(form.refuse(text));
+        }
+        let name_end = text
+            .find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
+            .unwrap_or(text.len());
+        let (typed, rest) = text.split_at(name_end);
+        PypiName::parse(typed).map_err(|_| invalid_name(text))?;
+        refuse_direct(text, typed, rest)?;
+        let requirement = Requirement::<VerbatimUrl>::from_str(text)
+            .map_err(|e| malformed(text, &e.message.to_string()))?;
+        if rest.contains(';') {
+            return Err(Error::refused(format!(
+                "`{}` has a condition, which can't be checked here",
+                shown(text)
+            ))
+            .hint("leave out the `;` and what follows it"));
+        }
+        let request = match requirement.version_or_url {
+            None => PypiRequest::Any,
+            Some(VersionOrUrl::VersionSpecifier(s)) if s.is_empty() => PypiRequest::Any,
+            Some(VersionOrUrl::VersionSpecifier(s)) => PypiRequest::Specifiers(s),
+            Some(VersionOrUrl::Url(_)) => return Err(UnsupportedForm::Url.refuse(text)),
+        };
+        let extras = requirement.extras.iter().map(ToString::to_string).collect();
+        Self::new(typed, extras, request)
+    }
+
+    fn new(typed: &str, mut extras: Vec<String>, request: PypiRequest) -> Result<Self> {
+        extras.sort();
+        extras.dedup();
+        Ok(Self {
+            name: PypiName::parse(typed)?,
+            typed: typed.to_owned(),
+            extras,
+            request,
+        })
+    }
+}
+
+/// `name` or `name[extra,…]`.
+fn split_name(left: &str) -> Option<(&str, Vec<String>)> {
+    let (name, extras) = match left.split_once('[') {
+        None => (left, Vec::new()),
+        Some((name, inner)) => (name, parse_extras(inner.strip_suffix(']')?)?),
+    };
+    PypiName::parse(name).ok()?;
+    Some((name, extras))
+}
+
+fn parse_extras(inner: &str) -> Option<Vec<String>> {
+    if inner.trim().is_empty() {
+        return Some(Vec::new());
+    }
+    inner
+        .split(',')
+        .map(|extra| Some(extra.trim()).filter(|e| !e.is_empty()))
+        .map(|extra| ExtraName::from_str(extra?).ok().map(|e| e.to_string()))
+        .collect()
+}
+
+/// `name @ URL`, and what only looks like `name@version`.
+fn refuse_direct(text: &str, typed: &str, rest: &str) -> Result<()> {
+    let after_extras = match rest.trim_start().strip_prefix('[') {
+        Some(inner) => inner.split_once(']').map_or("", |(_, after)| after),
+        None => rest,
+    };
+    let Some(target) = after_extras.trim_start().strip_prefix('@') else {
+        return Ok(());
+    };
+    if let Some(form) = unsupported_form(target.trim()) {
+        return Err(form.refuse(text));
+    }
+    Err(
+        Error::usage(format!("`{}` does not name a version", shown(text))).hint(format!(
+            "write `{typed}==1.2.3` or `{typed}>=1.2`, or `{typed}@1.2.3` and `{typed}@latest` for the command itself"
+        )),
+    )
+}
+
+fn malformed(text: &str, why: &str) -> Error {
+    let error = Error::usage(format!("`{}` is not a requirement", shown(text))).because(shown(why));
+    error.hint("write `pkg`, `pkg[extra]`, `pkg==1.2.3` or `pkg>=1,<2`, and each package as a string of its own")
+}
+
+/// Which of the forms that we do not take `text` has, if any (uv,
+/// `crates/uv-requirements-txt`, "unnamed requirements").
+pub fn unsupported_form(text: &str) -> Option<UnsupportedForm> {
+    let lower = text.to_ascii_lowercase();
+    if lower.starts_with("git+") || lower.starts_with("ssh://") || lower.starts_with("git://") {
+        return Some(UnsupportedForm::Git);
+    }
+    // `name>=1 ; …` and `name @ https://…` start with a name; a URL with its scheme.
+    let scheme = lower.split_once("://").map(|(scheme, _)| scheme);
+    if scheme
+        .is_some_and(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+'))
+    {
+        return Some(match scheme {
+            Some("file") if is_archive(&lower) => UnsupportedForm::File,
+            Some("file") => UnsupportedForm::Directory,
+            Some(s) if s.contains('+') => UnsupportedForm::Git,
+            _ => UnsupportedForm::Url,
+        });
+    }
+    let drive = matches!(text.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
+    let before_direct = text.split('@').next().unwrap_or(text);
+    let path = drive
+        || lower.starts_with("file:")
+        || text.starts_with(['.', '/', '\\', '~'])
+        || before_direct.contains(['/', '\\'])
+        || is_archive(&lower) && !before_direct.contains(char::is_whitespace);
+    path.then(|| {
+        if is_archive(&lower) {
+            UnsupportedForm::File
+        } else {
+            UnsupportedForm::Directory
+        }
+    })
+}
+
+/// The suffixes of wheels and source distributions.
+fn is_archive(lower: &str) -> bool {
+    let path = lower.split(['[', '#']).next().unwrap_or(lower);
+    [".whl", ".zip", ".tgz", ".tar", ".tbz", ".txz", ".tlz"]
+        .iter()
+        .any(|e| path.ends_with(e))
+        || [".gz", ".bz2", ".xz", ".lz", ".lzma", ".zst"]
+            .iter()
+            .any(|e| path.strip_suffix(e).is_some_and(|p| p.ends_with(".tar")))
 }
 
 impl fmt::Display for PypiSpec {

@@ -1,0 +1,197 @@
+//! The options of uvx: those of `uv tool run` (uv 0.13, `crates/uv-cli`).
+
+use super::{Effect, OptionRow, Table, flag, only, refused, value};
+
+const PIN: &str = "name the version with the package, as in `uvx-safe pkg@1.2.3`";
+const ONE_INDEX: &str =
+    "leave it out, or name one index that has everything: `--default-index URL`";
+const NO_FILE: &str = "names a file or folder of this machine";
+const WHEELS: &str = "leave it out; packages are installed from wheels";
+
+/// Every option of uvx.
+pub const TABLE: Table = Table(ROWS);
+
+const ROWS: &[OptionRow] = &[
+    // What matters to us.
+    value(&["--from"], Effect::From),
+    value(&["--with", "-w"], Effect::With),
+    value(&["--python", "-p"], Effect::Python),
+    value(&["--default-index", "--index-url", "-i"], Effect::Registry),
+    flag(&["--help", "-h"], Effect::Help),
+    flag(&["--version", "-V"], Effect::Version),
+    // Not uv's, but people type it.
+    flag(
+        &["--yes", "-y"],
+        refused(
+            "is npx's; uvx never asks and has no such option",
+            "leave it out: `uvx-safe pkg`",
+        ),
+    ),
+    // Files and folders of this machine.
+    value(
+        &["--with-editable"],
+        refused(NO_FILE, "name the published package: `--with pkg`"),
+    ),
+    value(
+        &["--with-requirements"],
+        refused(
+            NO_FILE,
+            "name the packages themselves: `--with pkg==1.2 --with other`",
+        ),
+    ),
+    value(
+        &[
+            "--constraints",
+            "--constraint",
+            "-c",
+            "--overrides",
+            "--override",
+            "--build-constraints",
+            "--build-constraint",
+            "-b",
+        ],
+        refused(NO_FILE, "name the versions themselves: `--with 'pkg<2'`"),
+    ),
+    value(
+        &["--env-file"],
+        refused(
+            NO_FILE,
+            "set the variables in the client's `env` for this server",
+        ),
+    ),
+    value(&["--config-file"], refused(NO_FILE, "leave it out")),
+    value(
+        &["--directory"],
+        refused(
+            "starts in another folder, which is not supported",
+            "set the working directory in the client's entry for this server (often `cwd`)",
+        ),
+    ),
+    // Would change which versions are chosen, or from where.
+    value(
+        &["--index", "--extra-index-url", "--find-links", "-f"],
+        refused(
+            "adds a second source of packages, which is not supported",
+            ONE_INDEX,
+        ),
+    ),
+    flag(
+        &["--no-index"],
+        refused("forbids the package index", "leave it out"),
+    ),
+    value(
+        &["--keyring-provider"],
+        only(
+            &["disabled"],
+            "asks a program of this machine for credentials",
+            "leave it out",
+        ),
+    ),
+    value(
+        &["--allow-insecure-host", "--trusted-host"],
+        refused(
+            "switches off the check of the index's certificate",
+            "add the index's CA to the system, or name its file in SSL_CERT_FILE",
+        ),
+    ),
+    value(
+        &["--prerelease"],
+        only(
+            &["if-necessary-or-explicit", "explicit", "if-necessary"],
+            "changes which versions are chosen, which is not supported",
+            "name the pre-release itself, as in `uvx-safe pkg@2.0rc1`",
+        ),
+    ),
+    flag(
+        &["--pre"],
+        refused(
+            "changes which versions are chosen, which is not supported",
+            "name the pre-release itself, as in `uvx-safe pkg@2.0rc1`",
+        ),
+    ),
+    value(
+        &["--resolution"],
+        only(
+            &["highest"],
+            "changes which versions are chosen, which is not supported",
+            PIN,
+        ),
+    ),
+    value(
+        &[
+            "--exclude-newer",
+            "--exclude-newer-package",
+            "--prerelease-package",
+        ],
+        refused(
+            "changes which versions are chosen, which is not supported",
+            PIN,
+        ),
+    ),
+    value(
+        &["--python-platform", "--torch-backend"],
+        refused(
+            "chooses wheels for another platform than the container's",
+            "leave it out",
+        ),
+    ),
+    flag(
+        &["--offline"],
+        refused(
+            "can't be promised: what is not built yet has to be fetched",
+            "leave it out; what was built once starts without the network",
+        ),
+    ),
+    // Builds from source.
+    value(
+        &[
+            "--config-setting",
+            "--config-settings",
+            "-C",
+            "--config-settings-package",
+            "--no-build-isolation-package",
+            "--no-binary-package",
+        ],
+        refused("changes how packages are built from source", WHEELS),
+    ),
+    flag(
+        &["--no-build-isolation", "--no-binary"],
+        refused("changes how packages are built from source", WHEELS),
+    ),
+    // Would print something and run nothing.
+    flag(
+        &["--show-settings"],
+        refused(
+            "shows uv's settings, and uv is not run here",
+            "type `--safe-plan` in its place",
+        ),
+    ),
+    value(
+        &["--generate-shell-completion"],
+        refused("is about uv's own shell completion", "leave it out"),
+    ),
+    // Everything else speaks of uv's output, cache, projects: no meaning, no harm.
+    flag(HARMLESS_FLAGS, Effect::Harmless),
+    value(HARMLESS_VALUES, Effect::Harmless),
+];
+
+#[rustfmt::skip]
+const HARMLESS_FLAGS: &[&str] = &[
+    "--allow-python-downloads", "--binary", "--build", "--build-isolation", "--compile",
+    "--compile-bytecode", "--isolated", "--lfs", "--managed-python", "--native-tls", "--no-build",
+    "--no-cache", "--no-cache-dir", "-n", "--no-color", "--no-compile-bytecode", "--no-config",
+    "--no-env-file", "--no-installer-metadata", "--no-managed-python", "--no-native-tls",
+    "--no-offline", "--no-preview", "--no-progress", "--no-python-downloads", "--no-refresh",
+    "--no-reinstall", "--no-require-build-hashes", "--no-sources", "--no-system-certs",
+    "--no-upgrade", "--preview", "--quiet", "-q", "--refresh", "--reinstall",
+    "--require-build-hashes", "--show-resolution", "--system-certs", "--upgrade", "-U", "--verbose",
+    "-v",
+];
+
+#[rustfmt::skip]
+const HARMLESS_VALUES: &[&str] = &[
+    "--cache-dir", "--color", "--fork-strategy", "--index-strategy", "--link-mode",
+    "--no-build-package", "--no-sources-package", "--preview-feature", "--preview-features",
+    "--project", "--python-fetch", "--python-preference", "--refresh-package",
+    "--reinstall-package", "--upgrade-group", "--upgrade-package", "-P",
+];
