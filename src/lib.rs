@@ -8,6 +8,7 @@
 
 pub mod context;
 pub mod error;
+pub mod image;
 pub mod launch;
 pub mod package;
 pub mod registry;
