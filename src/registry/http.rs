@@ -13,9 +13,6 @@ use super::settings::Proxies;
 use super::trust::Trust;
 use crate::error::{Error, Kind, Result};
 
-/// The largest answer; the largest real packuments have about 30 MB.
-const MAX_BODY: u64 = 64 << 20;
-
 /// A registry that sends us round longer than this will not end.
 const MAX_REDIRECTS: usize = 5;
 
@@ -32,6 +29,8 @@ pub struct Limits {
     pub pause: Duration,
     /// The longest `Retry-After` that is waited for.
     pub longest_pause: Duration,
+    /// The largest answer, unpacked.
+    pub body: u64,
 }
 
 impl Default for Limits {
@@ -42,6 +41,8 @@ impl Default for Limits {
             tries: 3,
             pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(10),
+            // The largest real packuments have about 30 MB.
+            body: 64 << 20,
         }
     }
 }
@@ -169,7 +170,7 @@ impl Client {
             request = request.header("authorization", auth.header().expose());
         }
         match request.config().proxy(proxy).build().call() {
-            Ok(response) => read(response, url),
+            Ok(response) => read(response, url, self.limits.body),
             Err(error) => failure(&error, url, by_proxy),
         }
     }
@@ -202,7 +203,7 @@ fn parse_proxy(proxy: &Secret) -> Result<Proxy> {
     })
 }
 
-fn read(mut response: ureq::http::Response<ureq::Body>, url: &Url) -> Outcome {
+fn read(mut response: ureq::http::Response<ureq::Body>, url: &Url, most: u64) -> Outcome {
     let status = response.status().as_u16();
     let header = |name: &str| {
         let value = response.headers().get(name)?;
@@ -219,9 +220,9 @@ fn read(mut response: ureq::http::Response<ureq::Body>, url: &Url) -> Outcome {
         .trim()
         .to_lowercase();
     let mut body = Vec::new();
-    let reader = response.body_mut().with_config().limit(MAX_BODY).reader();
-    match reader.take(MAX_BODY + 1).read_to_end(&mut body) {
-        Ok(_) if body.len() as u64 <= MAX_BODY => Outcome::Done(Answer { content_type, body }),
+    let reader = response.body_mut().with_config().limit(u64::MAX).reader();
+    match reader.take(most + 1).read_to_end(&mut body) {
+        Ok(_) if body.len() as u64 <= most => Outcome::Done(Answer { content_type, body }),
         Ok(_) => Outcome::Failed(Error::failed(format!("{} sends too much", host_of(url)))),
         Err(e) => {
             let error = Error::new(

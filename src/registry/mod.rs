@@ -16,3 +16,18 @@ pub mod simple;
 #[cfg(test)]
 mod testing;
 pub mod trust;
+
+/// The longest text of a registry that is kept for people.
+const MAX_TEXT: usize = 300;
+
+/// A registry's words as they may be shown: one line without control characters, which a terminal
+/// would obey, and not endless.
+fn shown(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(MAX_TEXT)
+        .collect()
+}

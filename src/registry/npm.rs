@@ -15,6 +15,7 @@ use super::http::{Client, Get};
 use super::known;
 use super::npmrc::NpmSettings;
 use super::settings::Settings;
+use super::shown;
 use crate::error::{Error, Kind, Result};
 use crate::image::base;
 use crate::package::npm::{NpmRequest, NpmSpec};
@@ -57,10 +58,10 @@ pub fn resolve(
     let bins = manifest.bins(name);
     Ok(NpmRelease {
         pinned: PinnedPackage::npm(&spec.name, &version),
-        engines_node: manifest.engines_node().map(str::to_owned),
+        engines_node: manifest.engines_node().map(shown),
         first_bin: bins.first().map(|(name, _)| name.clone()),
         bins: bins.into_iter().collect(),
-        deprecated: manifest.deprecated().map(str::to_owned),
+        deprecated: manifest.deprecated().map(shown),
         has_install_script: manifest.has_install_script,
         registry: settings.registry_of(name).clone(),
     })
@@ -130,9 +131,7 @@ fn explain(error: Error, name: &str, registry: &Url) -> Error {
         Kind::NotFound => {
             let host = super::http::host_of(registry);
             let mut new = Error::not_found(format!("there is no npm package {name} at {host}"));
-            for hint in known::hints(Ecosystem::Npm, name) {
-                new = new.hint(hint);
-            }
+            new.hints = known::hints(Ecosystem::Npm, name);
             if name.starts_with('@') {
                 new = new.hint(format!("if it is private: npm login --registry={registry}"));
             }
@@ -214,7 +213,9 @@ impl Manifest {
                     }
                     path
                 });
-                let usable = !matches!(name, "" | "." | "..") && !file.is_empty();
+                let usable = !matches!(name, "" | "." | "..")
+                    && !file.is_empty()
+                    && !name.contains(char::is_control);
                 usable.then(|| (name.to_owned(), file.join("/")))
             })
             .collect()
@@ -233,10 +234,10 @@ impl Packument {
 
     fn pick(&self, name: &str, request: &NpmRequest) -> Result<(Version, &Manifest)> {
         if self.versions.is_empty() {
-            return Err(
-                Error::not_found(format!("the npm package {name} has no versions"))
-                    .because("it was unpublished"),
-            );
+            let mut error =
+                Error::not_found(format!("the npm package {name} has no versions any more"));
+            error.hints = known::hints(Ecosystem::Npm, name);
+            return Err(error);
         }
         let (picked, wanted) = match request {
             NpmRequest::Any => (self.best("*"), "*".to_owned()),
@@ -248,12 +249,15 @@ impl Packument {
     }
 
     fn no_match(&self, name: &str, wanted: &str) -> Error {
-        let latest = self.dist_tags.get("latest").map_or("none", String::as_str);
+        let latest = self
+            .dist_tags
+            .get("latest")
+            .map_or("none".to_owned(), |v| shown(v));
         let error = Error::not_found(format!("no version of {name} matches `{wanted}`"));
         let tags: Vec<&str> = self.dist_tags.keys().map(String::as_str).take(8).collect();
         error.hint(format!(
             "the latest is {latest}; its tags are {}",
-            tags.join(", ")
+            shown(&shown(&tags.join(", ")))
         ))
     }
 

@@ -1,9 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::registry::http::Limits;
-use crate::registry::testing::{self, Server, context};
-use crate::registry::trust::Trust;
+use crate::registry::testing::{self, Server, client, context};
 
 fn packument(text: &str) -> Packument {
     Packument::parse(text.as_bytes(), "p").unwrap()
@@ -86,7 +84,7 @@ fn no_match_says_what_there_is() {
             .pick("p", &NpmRequest::Any)
             .unwrap_err()
             .to_string()
-            .contains("unpublished")
+            .contains("no versions")
     );
     assert!(Packument::parse(br#"{"name":"q","versions":{}}"#, "p").is_err());
     assert!(Packument::parse(b"<html>", "p").is_err());
@@ -127,12 +125,6 @@ fn executables_stay_in_their_directory() {
     let expected = [("evil", "etc/passwd"), ("ok", "b.js"), ("x", "a/b")];
     let expected: Vec<_> = expected.map(|(a, b)| (a.to_owned(), b.to_owned())).into();
     assert_eq!(bins, expected);
-}
-
-fn client() -> Client {
-    let ctx = context(std::path::Path::new("/nonexistent"), &[]);
-    let trust = Trust::load(&ctx, &Settings::load(&ctx)).unwrap();
-    Client::with_limits(&trust, Limits::default())
 }
 
 fn settings(npmrc: &str) -> NpmSettings {
@@ -216,4 +208,11 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn what_a_registry_says_cannot_steer_a_terminal() {
+    assert_eq!(shown("a\u{1b}[31m\r\nb  c\u{9b}"), "a [31m b c");
+    assert_eq!(shown(&"x".repeat(9999)).len(), 300);
+    assert!(bins("p", r#"{"a\u001b[0m":"x.js"}"#).0.is_empty());
 }

@@ -83,13 +83,9 @@ fn fetch<'a>(
     }
     let hosts: BTreeSet<String> = settings.indexes().map(|i| host_of(&i.url)).collect();
     let hosts: Vec<String> = hosts.into_iter().collect();
-    let mut error = Error::not_found(format!(
-        "there is no python package {name} at {}",
-        hosts.join(" or ")
-    ));
-    for hint in known::hints(Ecosystem::Pypi, name) {
-        error = error.hint(hint);
-    }
+    let hosts = hosts.join(" or ");
+    let mut error = Error::not_found(format!("there is no python package {name} at {hosts}"));
+    error.hints = known::hints(Ecosystem::Pypi, name);
     Err(error)
 }
 
@@ -231,28 +227,31 @@ fn no_match(
     spec: &PypiSpec,
     python: Option<&str>,
 ) -> Error {
-    let Some((newest, files)) = releases
-        .iter()
-        .rev()
-        .find(|(v, _)| v.is_stable())
-        .or(releases.iter().next_back())
-    else {
-        return Error::not_found(format!(
-            "the python package {} has no files",
-            spec.name.as_str()
-        ));
+    let name = spec.name.as_str();
+    let stable = releases.iter().rev().find(|(v, _)| v.is_stable());
+    let Some((newest, files)) = stable.or(releases.iter().next_back()) else {
+        return Error::not_found(format!("the python package {name} has no files"));
     };
-    let mut error = Error::not_found(format!("no version of {} can be used", spec.name.as_str()));
-    if let PypiRequest::Specifiers(specifiers) = &spec.request
-        && !releases.keys().any(|v| specifiers.contains(v))
-    {
-        error = error.because(format!("none matches `{specifiers}`"));
+    let any = VersionSpecifiers::empty();
+    let specifiers = match &spec.request {
+        PypiRequest::Specifiers(specifiers) => specifiers,
+        _ => &any,
+    };
+    let matching = || releases.iter().filter(|(v, _)| specifiers.contains(v));
+    let why = if matching().next().is_none() {
+        format!("none matches `{specifiers}`")
+    } else if matching().flat_map(|(_, files)| files).all(|f| f.yanked) {
+        "its authors have withdrawn them".to_owned()
     } else if let Some(python) = python {
-        error = error.because(format!("none has files for python {python}"));
+        format!("none has files for python {python}")
     } else if let Some(requires) = files.iter().find_map(|f| f.requires_python.as_ref()) {
-        error = error.because(format!("{newest} needs python {requires}"));
-    }
-    error.hint(format!("the newest version is {newest}"))
+        format!("{newest} needs python {requires}")
+    } else {
+        "none has files for Linux".to_owned()
+    };
+    Error::not_found(format!("no version of {name} can be used"))
+        .because(why)
+        .hint(format!("the newest version is {newest}"))
 }
 
 #[cfg(test)]

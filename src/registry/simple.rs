@@ -41,19 +41,24 @@ impl Wheel {
             p == "any"
                 || ((p.starts_with("manylinux") || p.starts_with("linux_")) && p.ends_with(arch))
         });
-        platform
-            && self.python.iter().any(|tag| {
-                if tag == "py3" || *tag == format!("py3{wanted}") || *tag == format!("cp3{wanted}")
-                {
-                    return true;
-                }
-                let older = |prefix: &str| {
-                    let minor = tag.strip_prefix(prefix).and_then(|m| m.parse::<u32>().ok());
-                    minor.is_some_and(|m| m <= wanted)
-                };
-                older("py3")
-                    || (older("cp3") && self.abi.iter().any(|a| a == "abi3" || a == "none"))
-            })
+        platform && self.python.iter().any(|tag| self.tag_fits(tag, wanted))
+    }
+
+    /// Whether one of the wheel's Python tags covers CPython 3.`wanted`, with its ABI.
+    fn tag_fits(&self, tag: &str, wanted: u32) -> bool {
+        let abi = |name: &str| self.abi.iter().any(|a| a == name);
+        let minor = |prefix: &str| tag.strip_prefix(prefix)?.parse::<u32>().ok();
+        if tag == "py3" {
+            return true;
+        }
+        if let Some(minor) = minor("py3") {
+            return minor <= wanted;
+        }
+        // `cp313t` is the free-threaded ABI, which the images' Python does not have.
+        minor("cp3").is_some_and(|minor| {
+            (minor == wanted && abi(&format!("cp3{wanted}")))
+                || (minor <= wanted && (abi("abi3") || abi("none")))
+        })
     }
 }
 
@@ -174,7 +179,7 @@ fn file(name: &str, filename: &str, requires_python: Option<String>, yanked: boo
     };
     Some(File {
         version,
-        requires_python,
+        requires_python: requires_python.as_deref().map(super::shown),
         yanked,
         wheel,
     })

@@ -5,7 +5,11 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use super::http::{Client, Limits};
+use super::settings::Settings;
+use super::trust::Trust;
 use crate::context::{Context, Terminals};
 
 /// A context with this home directory and these variables only.
@@ -54,23 +58,30 @@ impl Server {
 }
 
 fn serve(stream: TcpStream, seen: &Seen, answer: &impl Fn(&str, usize) -> String) {
-    let mut head = String::new();
     let mut reader = BufReader::new(stream);
-    while !head.ends_with("\r\n\r\n") {
-        if reader.read_line(&mut head).unwrap_or(0) == 0 {
+    loop {
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            if reader.read_line(&mut head).unwrap_or(0) == 0 {
+                return;
+            }
+        }
+        let count = {
+            let mut seen = seen.lock().unwrap();
+            seen.push(head.to_lowercase());
+            seen.len()
+        };
+        let line = head.lines().next().unwrap_or_default().to_owned();
+        let text = answer(&line, count);
+        let stream = reader.get_mut();
+        let _ = stream.write_all(text.as_bytes());
+        // A proxy goes on with what comes through the tunnel.
+        if !(line.starts_with("CONNECT") && text.contains(" 200 ")) {
+            let _ = stream.shutdown(std::net::Shutdown::Write);
+            let _ = stream.read(&mut [0; 64]);
             return;
         }
     }
-    let count = {
-        let mut seen = seen.lock().unwrap();
-        seen.push(head.to_lowercase());
-        seen.len()
-    };
-    let line = head.lines().next().unwrap_or_default().to_owned();
-    let mut stream = reader.into_inner();
-    let _ = stream.write_all(answer(&line, count).as_bytes());
-    let _ = stream.shutdown(std::net::Shutdown::Write);
-    let _ = stream.read(&mut [0; 64]);
 }
 
 /// An answer with this status line, these header lines and this body.
@@ -84,4 +95,19 @@ pub fn answer(status: &str, headers: &str, body: &str) -> String {
 /// A 200 with JSON.
 pub fn json(body: &str) -> String {
     answer("200 OK", "content-type: application/json\r\n", body)
+}
+
+/// A client that trusts this machine's authorities and loses no time.
+pub fn client() -> Client {
+    let ctx = context(Path::new("/nonexistent"), &[]);
+    let trust = Trust::load(&ctx, &Settings::load(&ctx)).unwrap();
+    let limits = Limits {
+        connect: Duration::from_millis(500),
+        total: Duration::from_millis(1500),
+        pause: Duration::from_millis(1),
+        longest_pause: Duration::from_secs(1),
+        body: 10_000,
+        ..Limits::default()
+    };
+    Client::with_limits(&trust, limits)
 }
