@@ -10,6 +10,7 @@ pub mod context;
 pub mod engine;
 pub mod error;
 pub mod exec;
+pub mod image;
 pub mod launch;
 pub mod package;
 pub mod plan;

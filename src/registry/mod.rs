@@ -1,1 +1,33 @@
 //! Registries: what versions there are, and what each needs.
+//!
+//! [`settings`] reads what the user configured, [`trust`] which certificates hold, [`http`]
+//! fetches, [`npm`] and [`pypi`] decide on one version. The working directory has no say.
+
+pub mod auth;
+pub mod http;
+pub mod known;
+pub mod netrc;
+pub mod npm;
+pub mod npmrc;
+pub mod pypi;
+pub mod python;
+pub mod settings;
+pub mod simple;
+#[cfg(test)]
+mod testing;
+pub mod trust;
+
+/// The longest text of a registry that is kept for people.
+const MAX_TEXT: usize = 300;
+
+/// A registry's words as they may be shown: one line without control characters, which a terminal
+/// would obey, and not endless.
+fn shown(text: &str) -> String {
+    text.split(|c: char| c.is_control() || c.is_whitespace())
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .take(MAX_TEXT)
+        .collect()
+}

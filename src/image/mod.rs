@@ -1,0 +1,3 @@
+//! Images: what a box is made from.
+
+pub mod base;

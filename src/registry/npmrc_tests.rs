@@ -1,0 +1,161 @@
+use super::*;
+use crate::registry::testing::context;
+
+fn load(file: &str, env: &[(&str, &str)]) -> (NpmSettings, Vec<String>) {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join(".npmrc"), file).unwrap();
+    let mut notes = Vec::new();
+    let ctx = context(home.path(), env);
+    let settings = NpmSettings::load(&ctx, &Proxies::from_env(&ctx.env), &mut notes);
+    (settings, notes)
+}
+
+fn header(settings: &NpmSettings, url: &str) -> Option<String> {
+    let url = Url::parse(url).unwrap();
+    let auth = settings.credentials.for_url(&url)?;
+    Some(auth.header().expose().to_owned())
+}
+
+#[test]
+fn nothing_configured_is_the_public_registry() {
+    let (settings, notes) = load("", &[]);
+    assert_eq!(settings.registry.as_str(), DEFAULT_REGISTRY);
+    assert_eq!(settings.npmrc_public(), "");
+    assert_eq!(settings.npmrc_secret(), None);
+    assert!(notes.is_empty());
+}
+
+#[test]
+fn registries_scopes_and_tokens() {
+    let (settings, notes) = load(
+        "; a comment\nregistry = https://npm.example/all ; mirror\n\
+         @Team:registry=https://git.example:8443/npm/\n\
+         //npm.example/all/:_authToken=${TOKEN}\n\
+         //git.example:8443/npm/:username=me\n//git.example:8443/npm/:_password=c2VjcmV0\n\
+         //old.example/:_auth=YTpi\n",
+        &[("TOKEN", "t-1")],
+    );
+    assert_eq!(
+        settings.registry_of("left").as_str(),
+        "https://npm.example/all/"
+    );
+    assert_eq!(
+        settings.registry_of("@Team/x").as_str(),
+        "https://git.example:8443/npm/"
+    );
+    assert_eq!(
+        header(&settings, "https://npm.example/all/left").as_deref(),
+        Some("Bearer t-1")
+    );
+    assert_eq!(
+        header(&settings, "https://git.example:8443/npm/@Team%2fx").as_deref(),
+        Some("Basic bWU6c2VjcmV0")
+    );
+    assert_eq!(
+        header(&settings, "https://old.example/x").as_deref(),
+        Some("Basic YTpi")
+    );
+    assert_eq!(header(&settings, "https://npm.example/other"), None);
+    assert!(notes.is_empty(), "{notes:?}");
+
+    let public = settings.npmrc_public();
+    assert_eq!(
+        public,
+        "registry=https://npm.example/all/\n@Team:registry=https://git.example:8443/npm/\n"
+    );
+    let secret = settings.npmrc_secret().unwrap();
+    assert!(secret.starts_with(&public));
+    assert!(secret.contains("//npm.example/all/:_authToken=t-1\n"));
+    assert!(secret.contains("//git.example:8443/npm/:_auth=bWU6c2VjcmV0\n"));
+    assert!(!format!("{settings:?}").contains("t-1"));
+}
+
+#[test]
+fn a_password_in_the_address_is_a_secret() {
+    let (settings, _) = load("registry=https://me:pw@npm.example/\n", &[]);
+    assert_eq!(settings.npmrc_public(), "registry=https://npm.example/\n");
+    assert!(header(&settings, "https://npm.example/x").is_some());
+    let line = settings
+        .with_registry(Some("https://a:b@other.example"))
+        .unwrap();
+    assert_eq!(line.registry.as_str(), "https://other.example/");
+    assert!(header(&line, "https://other.example/x").is_some());
+    assert!(settings.with_registry(Some("ftp://x")).is_err());
+}
+
+#[test]
+fn variables_expand_as_npm_does() {
+    let env: Env = [("A", "1"), ("B", "2")].into_iter().collect();
+    assert_eq!(expand("${A}-${B}", &env), "1-2");
+    assert_eq!(expand("${NONE}|${NONE?}|", &env), "${NONE}||");
+    assert_eq!(expand("\\${A} ${A", &env), "${A} ${A");
+}
+
+#[test]
+fn the_environment_goes_before_the_file() {
+    let (settings, _) = load(
+        "registry=https://file.example/\n",
+        &[
+            ("NPM_CONFIG_REGISTRY", "https://env.example/npm"),
+            ("npm_config_@s:registry", "https://s.example/"),
+            ("npm_config_//env.example/npm/:_authToken", "T"),
+        ],
+    );
+    assert_eq!(settings.registry.as_str(), "https://env.example/npm/");
+    assert_eq!(settings.registry_of("@s/x").as_str(), "https://s.example/");
+    assert_eq!(
+        header(&settings, "https://env.example/npm/x").as_deref(),
+        Some("Bearer T")
+    );
+}
+
+#[test]
+fn another_user_file_can_be_named() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::write(home.path().join("rc"), "registry=https://rc.example").unwrap();
+    let ctx = context(home.path(), &[("NPM_CONFIG_USERCONFIG", "~/rc")]);
+    let settings = NpmSettings::load(&ctx, &Proxies::default(), &mut Vec::new());
+    assert_eq!(settings.registry.as_str(), "https://rc.example/");
+}
+
+#[test]
+fn what_is_not_honoured_is_said() {
+    let (_, notes) = load("strict-ssl=false\n_authToken=x\nregistry=nonsense\n", &[]);
+    assert_eq!(notes.len(), 3, "{notes:?}");
+    assert!(notes.iter().all(|n| !n.contains("=x")));
+}
+
+#[test]
+fn proxies_of_npm_go_before_the_environments() {
+    let (settings, _) = load(
+        "https-proxy=http://npm-proxy.example:1\nnoproxy=in.example\ncafile=~/ca.pem\n",
+        &[
+            ("HTTPS_PROXY", "http://env.example:2"),
+            ("HTTP_PROXY", "http://env.example:2"),
+        ],
+    );
+    let of = |u: &str| {
+        let url = Url::parse(u).unwrap();
+        settings
+            .proxies
+            .for_url(&url)
+            .map(|p| p.expose().to_owned())
+    };
+    assert_eq!(
+        of("https://x.example/").unwrap(),
+        "http://npm-proxy.example:1"
+    );
+    assert_eq!(of("http://x.example/").unwrap(), "http://env.example:2");
+    assert_eq!(of("https://a.in.example/"), None);
+    assert!(settings.cafile.unwrap().ends_with("ca.pem"));
+}
+
+#[test]
+fn values_that_npm_would_cut_are_quoted() {
+    assert_eq!(line("k", "a;b"), "k=\"a;b\"\n");
+    assert_eq!(line("k", "a=="), "k=a==\n");
+    assert_eq!(line("k", "a\nregistry=evil"), "k=aregistry=evil\n");
+    let env = Env::default();
+    let back = parse(&line("k", "${HOME};\"#"), &env);
+    assert_eq!(back["k"], "${HOME};\"#");
+}

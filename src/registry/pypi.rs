@@ -1,0 +1,259 @@
+//! PyPI: from a spec to one exact version and a Python for it.
+//!
+//! The rules are uv's (<https://docs.astral.sh/uv/concepts/resolution/>): the newest version that
+//! matches and has files for a Python that we know; pre-releases only if the specifiers name one
+//! or there is nothing else; withdrawn ones only if the version is pinned exactly.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use pep440_rs::{Operator, Version, VersionSpecifiers};
+use url::Url;
+
+use super::http::{Client, Get, host_of};
+use super::known;
+use super::python::{Index, PythonSettings};
+use super::settings::Settings;
+use super::simple::{self, File};
+use crate::error::{Error, Kind, Result};
+use crate::image::base::{python_candidates, python_satisfies};
+use crate::package::pypi::{PypiRequest, PypiSpec};
+use crate::package::{Ecosystem, PinnedPackage};
+
+/// JSON first (PEP 691), else HTML.
+const ACCEPT: &str = "application/vnd.pypi.simple.v1+json, \
+                      application/vnd.pypi.simple.v1+html; q=0.2, text/html; q=0.01";
+
+/// One version of a project, with what its index says about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PypiRelease {
+    /// Name, exact version and extras.
+    pub pinned: PinnedPackage,
+    /// `requires-python`: specifiers, perhaps malformed ones.
+    pub requires_python: Option<String>,
+    /// There is a wheel for [`Self::python`]: nothing has to be built for the project itself.
+    pub has_wheel: bool,
+    /// The Python to run it with, such as `3.13`: the one that was asked for, else the first that
+    /// satisfies it and has a wheel, else the first that satisfies it.
+    pub python: String,
+    /// The index that has it, without user name and password.
+    pub index: Url,
+}
+
+/// Decides on one version of what `spec` names. `index` is the line's own (`--default-index`),
+/// `python` what it asks for (`--python`).
+pub fn resolve(
+    client: &Client,
+    settings: &Settings,
+    index: Option<&str>,
+    spec: &PypiSpec,
+    python: Option<&str>,
+) -> Result<PypiRelease> {
+    let settings = settings.python.with_default(index)?;
+    let pythons = python_candidates(python)?;
+    let name = spec.name.as_str();
+    let (index, files) = fetch(client, &settings, name)?;
+    let releases = by_version(files);
+    let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH)
+        .ok_or_else(|| no_match(&releases, spec, python))?;
+    Ok(PypiRelease {
+        pinned: PinnedPackage::pypi(&spec.name, choice.version, &spec.extras),
+        requires_python: choice.requires_python,
+        has_wheel: choice.has_wheel,
+        python: choice.python,
+        index: index.url.clone(),
+    })
+}
+
+/// The files of a project, from the first index that has it.
+fn fetch<'a>(
+    client: &Client,
+    settings: &'a PythonSettings,
+    name: &str,
+) -> Result<(&'a Index, Vec<File>)> {
+    for index in settings.indexes() {
+        match fetch_from(client, settings, index, name) {
+            Ok(files) => return Ok((index, files)),
+            Err(error) if error.kind == Kind::NotFound => {}
+            Err(error) if error.kind == Kind::Refused => {
+                let host = host_of(&index.url);
+                return Err(error.hint(format!("add a login for {host} to ~/.netrc")));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let hosts: BTreeSet<String> = settings.indexes().map(|i| host_of(&i.url)).collect();
+    let hosts: Vec<String> = hosts.into_iter().collect();
+    let hosts = hosts.join(" or ");
+    let mut error = Error::not_found(format!("there is no python package {name} at {hosts}"));
+    error.hints = known::hints(Ecosystem::Pypi, name);
+    Err(error)
+}
+
+fn fetch_from(
+    client: &Client,
+    settings: &PythonSettings,
+    index: &Index,
+    name: &str,
+) -> Result<Vec<File>> {
+    let get = |url: &Url, accept: &str| {
+        client.get(&Get {
+            url,
+            accept,
+            credentials: &settings.credentials,
+            proxies: &settings.proxies,
+        })
+    };
+    let answer = get(&project_url(&index.url, &format!("{name}/"))?, ACCEPT)?;
+    let files = simple::parse(name, &answer.content_type, &answer.body);
+    if files.as_ref().is_ok_and(|files| !files.is_empty()) {
+        return files;
+    }
+    // A page without files: some servers have the older JSON beside it.
+    let Some(legacy) = legacy_url(&index.url, name) else {
+        return files;
+    };
+    match get(&legacy, "application/json") {
+        Ok(answer) => simple::legacy(name, &answer.body).or(files),
+        Err(_) => files,
+    }
+}
+
+fn project_url(index: &Url, path: &str) -> Result<Url> {
+    let mut base = index.clone();
+    if !base.path().ends_with('/') {
+        base.set_path(&format!("{}/", index.path()));
+    }
+    base.join(path)
+        .map_err(|e| Error::failed("can't make an address for the package").because(e))
+}
+
+/// `…/pypi/NAME/json` next to `…/simple`.
+fn legacy_url(index: &Url, name: &str) -> Option<Url> {
+    let parent = index.path().trim_end_matches('/').strip_suffix("simple")?;
+    let mut url = index.clone();
+    url.set_path(&format!("{parent}pypi/{name}/json"));
+    Some(url)
+}
+
+fn by_version(files: Vec<File>) -> BTreeMap<Version, Vec<File>> {
+    let mut releases: BTreeMap<Version, Vec<File>> = BTreeMap::new();
+    for file in files {
+        releases.entry(file.version.clone()).or_default().push(file);
+    }
+    releases
+}
+
+struct Choice<'a> {
+    version: &'a Version,
+    requires_python: Option<String>,
+    has_wheel: bool,
+    python: String,
+}
+
+fn choose<'a>(
+    releases: &'a BTreeMap<Version, Vec<File>>,
+    request: &PypiRequest,
+    pythons: &[String],
+    arch: &str,
+) -> Option<Choice<'a>> {
+    let any = VersionSpecifiers::empty();
+    let specifiers = match request {
+        PypiRequest::Any | PypiRequest::Latest => &any,
+        PypiRequest::Specifiers(specifiers) => specifiers,
+    };
+    let named = specifiers
+        .iter()
+        .any(pep440_rs::VersionSpecifier::any_prerelease);
+    let only = !releases.keys().any(Version::is_stable);
+    releases
+        .iter()
+        .rev()
+        .filter(|(version, _)| specifiers.contains(version))
+        .filter(|(version, _)| named || only || !version.any_prerelease())
+        .find_map(|(version, files)| {
+            let pinned = is_pinned(specifiers, version);
+            let files: Vec<&File> = files.iter().filter(|f| pinned || !f.yanked).collect();
+            for_python(version, &files, pythons, arch)
+        })
+}
+
+/// `==1.2` names just this version (PEP 592: then a withdrawn file may be used).
+fn is_pinned(specifiers: &VersionSpecifiers, version: &Version) -> bool {
+    let exact = |o: &Operator| matches!(o, Operator::Equal | Operator::ExactEqual);
+    specifiers
+        .iter()
+        .any(|s| exact(s.operator()) && s.version() == version)
+}
+
+fn for_python<'a>(
+    version: &'a Version,
+    files: &[&File],
+    pythons: &[String],
+    arch: &str,
+) -> Option<Choice<'a>> {
+    let satisfied = |file: &File, python: &str| {
+        file.requires_python
+            .as_deref()
+            .is_none_or(|r| python_satisfies(python, r))
+    };
+    let wheel = |python: &String| {
+        let fits = |f: &&&File| f.wheel.as_ref().is_some_and(|w| w.fits(python, arch));
+        files.iter().find(|f| fits(f) && satisfied(f, python))
+    };
+    let sdist = |python: &String| {
+        files
+            .iter()
+            .find(|f| f.wheel.is_none() && satisfied(f, python))
+    };
+    let found = pythons
+        .iter()
+        .find_map(|python| Some((python, wheel(python)?, true)))
+        .or_else(|| {
+            pythons
+                .iter()
+                .find_map(|python| Some((python, sdist(python)?, false)))
+        })?;
+    let (python, file, has_wheel) = found;
+    Some(Choice {
+        version,
+        requires_python: file.requires_python.clone(),
+        has_wheel,
+        python: python.clone(),
+    })
+}
+
+fn no_match(
+    releases: &BTreeMap<Version, Vec<File>>,
+    spec: &PypiSpec,
+    python: Option<&str>,
+) -> Error {
+    let name = spec.name.as_str();
+    let stable = releases.iter().rev().find(|(v, _)| v.is_stable());
+    let Some((newest, files)) = stable.or(releases.iter().next_back()) else {
+        return Error::not_found(format!("the python package {name} has no files"));
+    };
+    let any = VersionSpecifiers::empty();
+    let specifiers = match &spec.request {
+        PypiRequest::Specifiers(specifiers) => specifiers,
+        _ => &any,
+    };
+    let matching = || releases.iter().filter(|(v, _)| specifiers.contains(v));
+    let why = if matching().next().is_none() {
+        format!("none matches `{specifiers}`")
+    } else if matching().flat_map(|(_, files)| files).all(|f| f.yanked) {
+        "its authors have withdrawn them".to_owned()
+    } else if let Some(python) = python {
+        format!("none has files for python {python}")
+    } else if let Some(requires) = files.iter().find_map(|f| f.requires_python.as_ref()) {
+        format!("{newest} needs python {requires}")
+    } else {
+        "none has files for Linux".to_owned()
+    };
+    Error::not_found(format!("no version of {name} can be used"))
+        .because(why)
+        .hint(format!("the newest version is {newest}"))
+}
+
+#[cfg(test)]
+#[path = "pypi_tests.rs"]
+mod tests;
