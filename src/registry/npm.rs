@@ -252,12 +252,12 @@ impl Packument {
         let latest = self
             .dist_tags
             .get("latest")
-            .map_or("none".to_owned(), |v| shown(v));
+            .map_or_else(|| "none".to_owned(), |v| shown(v));
         let error = Error::not_found(format!("no version of {name} matches `{wanted}`"));
         let tags: Vec<&str> = self.dist_tags.keys().map(String::as_str).take(8).collect();
         error.hint(format!(
             "the latest is {latest}; its tags are {}",
-            shown(&shown(&tags.join(", ")))
+            shown(&tags.join(", "))
         ))
     }
 
