@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::engine::Engine;
 use crate::error::{Error, Kind, Result};
 
@@ -20,7 +22,7 @@ const MAX_OUTPUT: usize = 64 << 10;
 pub const LINK_FD: RawFd = 3;
 
 /// A command that can be shown and run.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Cmd {
     program: PathBuf,
     args: Vec<OsString>,
@@ -96,23 +98,36 @@ impl Cmd {
         stdout.ok_or_else(|| Error::failed("the keeper has no standard output"))
     }
 
+    /// The same command with more environment.
+    #[must_use]
+    pub fn with_environment(mut self, more: Vec<(OsString, OsString)>) -> Self {
+        self.environment.extend(more);
+        self
+    }
+
     /// Runs it to its end within `limit`, with `input` on its standard input.
     pub fn output(&self, input: &[u8], limit: Duration) -> Result<Output> {
+        self.output_of(input, limit, |_| {})
+    }
+
+    /// The same; `started` learns the number of its process group.
+    pub fn output_of(&self, input: &[u8], limit: Duration, started: impl FnOnce(u32)) -> Result<Output> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|e| Error::failed("can't wait for a command").because(e))?;
         runtime.block_on(async {
-            let run = self.collect(input);
+            let run = self.collect(input, started);
             tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
                 Err(Error::failed(format!("`{}` did not answer within {} s", self.show(), limit.as_secs())))
             })
         })
     }
 
-    async fn collect(&self, input: &[u8]) -> Result<Output> {
+    async fn collect(&self, input: &[u8], started: impl FnOnce(u32)) -> Result<Output> {
         use tokio::io::AsyncWriteExt;
         let mut command = tokio::process::Command::from(self.command());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = self.spawned(command.spawn())?;
+        child.id().into_iter().for_each(started);
         let stdin = child.stdin.take();
         let feed = async {
             if let Some(mut stdin) = stdin {
@@ -124,13 +139,13 @@ impl Cmd {
         output.map_err(|e| Error::failed(format!("can't wait for `{}`", self.show())).because(e))
     }
 
-    /// Runs it like [`Cmd::output`]; anything but success is an error that carries its last words.
-    pub fn succeed(&self, input: &[u8], limit: Duration) -> Result<Vec<u8>> {
-        let output = self.output(input, limit)?;
+    /// Its standard output if it succeeded; anything else is an error with its last words.
+    pub fn checked(&self, output: Output) -> Result<Vec<u8>> {
         if output.status.success() {
             return Ok(output.stdout);
         }
-        Err(Error::failed(format!("`{}` failed ({})", self.show(), output.status)).because(last_words(&output.stderr)))
+        let what = format!("`{}` failed ({})", self.show(), output.status);
+        Err(Error::failed(what).because(last_words(&output.stderr)))
     }
 
     fn spawned<T>(&self, result: std::io::Result<T>) -> Result<T> {

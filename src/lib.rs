@@ -7,6 +7,7 @@
 //! directory; only [`engine::argv`] spells engine flags; only [`exec`] spawns; only [`ui`] prints.
 
 pub mod context;
+pub mod digest;
 pub mod engine;
 pub mod error;
 pub mod exec;
@@ -14,6 +15,7 @@ pub mod image;
 pub mod launch;
 pub mod package;
 pub mod plan;
+pub mod recipe;
 pub mod registry;
 pub mod state;
 pub mod supervise;

@@ -25,12 +25,13 @@ seconds() { # since a moment of EPOCHREALTIME
 }
 
 # Runs a function as a step of its own: a process of its own, so that its first failing command ends it whatever the
-# caller does with the outcome, a log of its own, one line on stderr.
+# caller does with the outcome, a log of its own, one line on stderr. 9 is our lock, which is not for what stays behind.
 step() { # LOG TITLE FUNCTION ARG…
   local log=$state/log/$1.log title=$2 start=$EPOCHREALTIME
   shift 2
-  if "$scripts/testbed" _step "$@" >"$log" 2>&1 </dev/null; then
+  if "$scripts/testbed" _step "$@" >"$log" 2>&1 </dev/null 9>&-; then
     say "$title: $(seconds "$start")"
+    sed -n 's/^WARNING/testbed: &/p' "$log" >&2
   else
     say "$title: FAILED after $(seconds "$start"); the end of $log:"
     tail -n 15 "$log" >&2
@@ -194,17 +195,16 @@ set_up_host() {
     while read -r target; do note private "$target"; done < <(findmnt -rn -o TARGET,PROPAGATION | awk '$2 == "private" {print $1}')
     mount --make-rshared /
   fi
-  set -- /
-  for target in ${state//\// }; do
-    set -- "${1%/}/$target"
-    [ -z "$(find "$1" -maxdepth 0 ! -perm -001)" ] || echo "WARNING: $1 is closed to others: rootless lanes will not work"
+  for target in "$state/home" "$scripts"; do
+    setpriv --reuid "$uid" --regid "$gid" --clear-groups test -x "$target" ||
+      echo "WARNING: $target is out of the lane user's reach: the rootless lanes will not work"
   done
 }
 
 daemon() { # NAME CMD…: starts a daemon that outlives us and holds none of our files
   local name=$1
   shift
-  setsid env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" </dev/null >>"$state/log/$name.log" 2>&1 9>&- &
+  setsid env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@" </dev/null >>"$state/log/$name.log" 2>&1 &
   printf '%s %s\n' $! "$(started $!)" >"$runtime/pid/$name"
   note daemon "$name"
 }
@@ -320,7 +320,7 @@ wants() { # whether one of these lanes is wanted
 }
 
 up() {
-  local start=$EPOCHREALTIME lane wanted=() missing failed=()
+  local start=$EPOCHREALTIME lane wanted=() all missing failed=()
   for lane; do is_lane "$lane" || die "no lane $lane"; done
   [ $# -gt 0 ] || set -- "${lanes[@]}"
   for lane; do
@@ -331,13 +331,14 @@ up() {
     fi
     wanted+=("$lane")
   done
+  all=${wanted[*]}
   mkdir -p "$state"/{log,home} "$runtime"/{sock,user,pid}
   chmod 755 "$state" "$state/home" "$runtime"
   exec 9>"$runtime/lock"
   flock 9
   # Before any podman command makes it: whether root's podman store may have somebody else's containers in it.
   [ -e /var/lib/containers/storage ] || note podman-store
-  missing=$(lanes_up "${wanted[@]}" | grep -vxFf - <(printf '%s\n' "${wanted[@]}") || true)
+  missing=$(lanes_up "${wanted[@]}" 9>&- | grep -vxFf - <(printf '%s\n' "${wanted[@]}") || true)
   if [ -n "$missing" ]; then
     mapfile -t wanted <<<"$missing"
     bring_up
@@ -346,7 +347,7 @@ up() {
     mapfile -t missing < <(printf '%s\n' "${failed[@]}" | grep -xFf <(printf '%s\n' "${wanted[@]}") | sort -u)
     die "not up: ${missing[*]}"
   fi
-  say "up: $* ($(seconds "$start"))"
+  say "up: $all ($(seconds "$start"))"
 }
 
 # The order is about time on two cores: the base images and the house are made beside the installation of the packages.

@@ -268,27 +268,20 @@ pub fn remove_containers(engine: &Engine, names: &[String]) -> Vec<OsString> {
     argv.0
 }
 
-/// Prints the names of the containers that carry `label`, ended ones too.
-pub fn list_containers(engine: &Engine, label: &str) -> Vec<OsString> {
-    let mut argv = Argv::of(engine, &["ps"]);
-    argv.flag("--all").option("--filter", format!("label={label}")).option("--format", "{{.Names}}");
-    argv.0
+/// The name that a build's base image has while it is built from. buildah names its working
+/// container after it, which is how a killed build is found again.
+pub fn build_base(run: &str) -> String {
+    format!("localhost/{run}")
 }
 
-/// Prints the ids of untagged images that carry `label`.
-pub fn list_dangling(engine: &Engine, label: &str) -> Vec<OsString> {
-    let mut argv = Argv::of(engine, &["images"]);
-    argv.flag("--quiet").flag("--filter=dangling=true").option("--filter", format!("label={label}"));
-    argv.0
-}
-
-/// Prints the names of containers that only the builder knows (podman): what a killed build
-/// leaves behind is named after the image that it started from.
-pub fn list_build_containers(engine: &Engine, base: &str) -> Option<Vec<OsString>> {
-    (engine.facts.builder == Builder::Buildah).then(|| {
-        let mut argv = Argv::of(engine, &["ps"]);
-        argv.flag("--all").flag("--external").option("--filter", format!("ancestor={base}"));
-        argv.option("--format", "{{.Names}}");
-        argv.0
-    })
+/// Removes everything that a start or a build of this name can have left: its container, the
+/// builder's own, the base image's second name, and images that have no name yet.
+pub fn clear(engine: &Engine, run: &str) -> Vec<Vec<OsString>> {
+    let containers = [run.to_owned(), format!("{run}-working-container")];
+    let mut unnamed = Argv::of(engine, &["image", "prune"]);
+    unnamed.flag("--force").option("--filter", format!("label={RUN_LABEL}={run}"));
+    let mut commands: Vec<_> = containers.iter().map(|name| remove_containers(engine, std::slice::from_ref(name))).collect();
+    commands.push(remove_images(engine, &[build_base(run)]));
+    commands.push(unnamed.0);
+    commands
 }

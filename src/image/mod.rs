@@ -1,3 +1,6 @@
 //! Images: what a box is made from.
 
 pub mod base;
+pub mod build;
+pub mod lock;
+pub mod template;

@@ -13,7 +13,7 @@ pub mod uvx;
 use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Result};
-use crate::package::{PackageSpec, shown};
+use crate::package::{Ecosystem, PackageSpec, shown};
 use option::Table;
 
 /// Which tool's grammar the line follows.
@@ -31,6 +31,14 @@ impl Launcher {
         match self {
             Self::Npx => "npx",
             Self::Uvx => "uvx",
+        }
+    }
+
+    /// Where its packages come from.
+    pub fn ecosystem(self) -> Ecosystem {
+        match self {
+            Self::Npx => Ecosystem::Npm,
+            Self::Uvx => Ecosystem::Pypi,
         }
     }
 

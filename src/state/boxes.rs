@@ -1,1 +1,149 @@
-//! Soon.
+//! Boxes on disk: a locked package with its image.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Layout, store};
+use crate::digest;
+use crate::engine::Architecture;
+use crate::error::{Doing, Result};
+use crate::image::lock::Locked;
+use crate::launch::Launch;
+use crate::package::{Ecosystem, PinnedPackage};
+
+/// What a line asks for, as far as it decides which box it gets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// Where the packages come from.
+    pub ecosystem: Ecosystem,
+    /// The package specs, the one that provides the command first.
+    pub packages: Vec<String>,
+    /// The Python that was asked for.
+    pub python: Option<String>,
+    /// The registry that the line names.
+    pub registry: Option<String>,
+    /// What the image is for.
+    pub architecture: Architecture,
+}
+
+impl Request {
+    /// What `launch` asks for.
+    pub fn new(launch: &Launch, architecture: Architecture) -> Self {
+        Self {
+            ecosystem: launch.launcher.ecosystem(),
+            packages: launch.packages.iter().map(ToString::to_string).collect(),
+            python: launch.python.clone(),
+            registry: launch.registry.clone(),
+            architecture,
+        }
+    }
+
+    /// The name of its record.
+    pub fn key(&self) -> String {
+        // A struct of strings always serialises.
+        digest::short(&serde_json::to_vec(self).unwrap_or_default())
+    }
+}
+
+/// The version of the record's format.
+const FORMAT: u32 = 1;
+
+/// A box: everything that a start needs to know without asking anybody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BoxRecord {
+    format: u32,
+    /// What was asked for.
+    pub request: Request,
+    /// What was decided on, in the order of the request.
+    pub packages: Vec<PinnedPackage>,
+    /// The image's name.
+    pub image: String,
+    /// The base image's name.
+    pub base: String,
+    /// Debian packages in the image.
+    pub apt: Vec<String>,
+    /// The program that the line means when it names no command.
+    pub default_program: Option<String>,
+    /// Every executable, and the package that provides it where that is known.
+    pub programs: BTreeMap<String, Option<String>>,
+    /// It is an MCP server: it ends when its input ends.
+    pub mcp: bool,
+    /// When it was made, in seconds since 1970.
+    pub created: u64,
+    /// The tree.
+    pub tree: Vec<Locked>,
+    /// The lock as the package manager wrote it.
+    pub lock: String,
+}
+
+impl BoxRecord {
+    /// A new record, made now.
+    #[expect(clippy::too_many_arguments, reason = "a plain record")]
+    pub fn new(
+        request: Request,
+        packages: Vec<PinnedPackage>,
+        image: String,
+        base: String,
+        apt: Vec<String>,
+        default_program: Option<String>,
+        programs: BTreeMap<String, Option<String>>,
+        mcp: bool,
+        (tree, lock): (Vec<Locked>, String),
+    ) -> Self {
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        Self {
+            format: FORMAT,
+            request,
+            packages,
+            image,
+            base,
+            apt,
+            default_program,
+            programs,
+            mcp,
+            created: now.as_secs(),
+            tree,
+            lock,
+        }
+    }
+
+    /// The name that people know it by.
+    pub fn name(&self) -> String {
+        self.request.packages.join(" + ")
+    }
+}
+
+/// The record for a request, if there is a box and its record can be read.
+pub fn find(layout: &Layout, request: &Request) -> Result<Option<BoxRecord>> {
+    let found: Option<BoxRecord> = store::read(layout, &layout.box_record(&request.key()))?;
+    Ok(found.filter(|record| record.format == FORMAT && record.request == *request))
+}
+
+/// Makes `record` the box for its request.
+pub fn activate(layout: &Layout, record: &BoxRecord) -> Result<()> {
+    store::write(&layout.box_record(&record.request.key()), record)
+}
+
+/// Forgets a box.
+pub fn forget(layout: &Layout, record: &BoxRecord) -> Result<()> {
+    store::remove(&layout.box_record(&record.request.key()))
+}
+
+/// All boxes, by name.
+pub fn all(layout: &Layout) -> Result<Vec<BoxRecord>> {
+    let entries = match std::fs::read_dir(layout.boxes()) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).doing(|| "can't list the boxes".into()),
+    };
+    let mut boxes = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()) {
+        if path.extension().is_some_and(|e| e == "json") {
+            boxes.extend(store::read::<BoxRecord>(layout, &path)?);
+        }
+    }
+    boxes.sort_by_key(BoxRecord::name);
+    Ok(boxes)
+}

@@ -17,11 +17,8 @@ struct Owner {
     boot_id: String,
     /// Which engine has the container: its program and endpoint.
     engine: String,
-    /// The container's name.
-    container: String,
-    /// For a build: the name that its base image was given for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    base: Option<String>,
+    /// The name of its container, and the stem of a build's names.
+    name: String,
 }
 
 /// A run of ours. Its folder is removed when this is dropped.
@@ -33,8 +30,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Registers a run on `engine`. `base` is the name that a build's base image will have.
-    pub fn begin(layout: &Layout, engine: &Engine, base: Option<&str>) -> Result<Self> {
+    /// Registers a run on `engine`.
+    pub fn begin(layout: &Layout, engine: &Engine) -> Result<Self> {
         let runs = layout.runs();
         private_dir(&runs)?;
         let dir = tempfile::Builder::new().prefix("").rand_bytes(10).tempdir_in(&runs);
@@ -46,8 +43,7 @@ impl Run {
             started: start_time(std::process::id()).unwrap_or(0),
             boot_id: host_boot_id(),
             engine: engine_key(engine),
-            container: name.clone(),
-            base: base.map(str::to_owned),
+            name: name.clone(),
         };
         let run = Self { name, dir };
         let text = serde_json::to_vec(&owner).doing(|| "can't write a record".into())?;
@@ -82,10 +78,8 @@ impl Drop for Run {
 /// What a dead owner left.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Leftover {
-    /// The container.
-    pub container: String,
-    /// The name of a build's base image.
-    pub base: Option<String>,
+    /// Its run's name.
+    pub name: String,
     dir: PathBuf,
 }
 
@@ -110,8 +104,7 @@ pub fn leftovers(layout: &Layout, engine: &Engine) -> Vec<Leftover> {
             let owner: Owner = serde_json::from_slice(&std::fs::read(dir.join("owner.json")).ok()?).ok()?;
             let alive = owner.boot_id == boot_id && start_time(owner.pid) == Some(owner.started);
             (!alive && owner.engine == key).then_some(Leftover {
-                container: owner.container,
-                base: owner.base,
+                name: owner.name,
                 dir,
             })
         })

@@ -14,7 +14,7 @@ use tokio::process::Child;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Job;
-use super::keeper::Keeper;
+use super::keeper::{Keeper, Task};
 use super::link::{self, Receiver, Sender};
 use crate::engine::caps::{Carrier, Reach};
 use crate::engine::{Engine, argv};
@@ -103,15 +103,23 @@ impl Client {
 
 /// Starts the container and waits for its guest.
 pub async fn start(job: &mut Job<'_>) -> Result<Started> {
-    let run = Run::begin(job.layout, job.engine, None)?;
+    let run = Run::begin(job.layout, job.engine)?;
     sweep(job);
     job.plan.name.clone_from(&run.name);
     job.plan.labels.push((argv::RUN_LABEL.to_owned(), run.name.clone()));
     let abandoned = job.carrier != Carrier::Stream && !job.engine.removes_detached();
     let abandoned = abandoned || (job.carrier == Carrier::Stream && !job.engine.removes_without_client());
     let keeper = if job.terminal || abandoned {
-        let container = abandoned.then_some((job.engine, run.name.as_str(), run.dir()));
-        Some(Keeper::start(job.terminal, container)?)
+        let mut task = Task {
+            terminal: job.terminal,
+            ..Task::default()
+        };
+        if abandoned {
+            let names = [run.name.clone()];
+            task.always.push(Cmd::engine(job.engine, argv::remove_containers(job.engine, &names)));
+            task.dir = Some(run.dir().to_owned());
+        }
+        Some(Keeper::start(&task)?)
     } else {
         None
     };
@@ -217,7 +225,9 @@ fn sweep(job: &Job<'_>) {
     for leftover in runs::leftovers(job.layout, job.engine) {
         let engine = job.engine.clone();
         tokio::task::spawn_local(async move {
-            remove(&engine, &leftover.container).await;
+            for args in argv::clear(&engine, &leftover.name) {
+                run_out(&Cmd::engine(&engine, args)).await;
+            }
             leftover.cleared();
         });
     }
@@ -225,7 +235,11 @@ fn sweep(job: &Job<'_>) {
 
 /// Ends and removes a container; one that is not there is as good as removed.
 pub async fn remove(engine: &Engine, name: &str) {
-    let command = Cmd::engine(engine, argv::remove_containers(engine, &[name.to_owned()]));
+    run_out(&Cmd::engine(engine, argv::remove_containers(engine, &[name.to_owned()]))).await;
+}
+
+/// Runs a command whose failure changes nothing for us.
+async fn run_out(command: &Cmd) {
     if let Ok(mut child) = command.start_quiet(None) {
         let _ = timeout(REMOVE_LIMIT, child.wait()).await;
     }

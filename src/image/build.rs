@@ -1,0 +1,310 @@
+//! Making an image: resolve the whole tree to a lock, fetch it in a build, read what it offers.
+//!
+//! None of the packages' own code runs in any of these steps.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::lock::Lock;
+use super::template::{guest, template};
+use crate::engine::argv::{self, RUN_LABEL};
+use crate::engine::{Builder, Engine};
+use crate::error::{Doing, Error, Kind, Result};
+use crate::exec::{Cmd, last_words};
+use crate::package::Ecosystem;
+use crate::plan::BuildPlan;
+use crate::policy::{self, Decided};
+use crate::state::runs::Run;
+use crate::state::{Layout, private_dir, store};
+use crate::supervise::keeper::{Keeper, Task};
+use crate::{digest, ui};
+
+/// How long npm or uv may take to resolve a tree.
+const LOCK_LIMIT: Duration = Duration::from_secs(300);
+/// How long a build may take.
+const BUILD_LIMIT: Duration = Duration::from_secs(1200);
+/// How long a base image may take to arrive.
+const PULL_LIMIT: Duration = Duration::from_secs(900);
+/// How long an engine may take for a look.
+const LOOK_LIMIT: Duration = Duration::from_secs(30);
+
+/// Where packages come from, as files for the containers that fetch them.
+pub struct Sources {
+    /// npm's settings without secrets, or uv's as shell variables.
+    pub public: String,
+    /// The same with the user's tokens, or a netrc: only for the two steps that fetch.
+    pub secret: Option<String>,
+    /// Proxy variables, as shell text. May hold a password.
+    pub proxy: String,
+    /// The certificate authorities that this host trusts.
+    pub ca: Vec<u8>,
+}
+
+/// One box to be made.
+pub struct Making<'a> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Our files.
+    pub layout: &'a Layout,
+    /// npm or PyPI.
+    pub ecosystem: Ecosystem,
+    /// The base image's full name.
+    pub base: String,
+    /// Debian packages to add.
+    pub apt: Vec<String>,
+    /// `package.json`, or requirements.
+    pub wanted: String,
+    /// The word in the image's name.
+    pub name: String,
+    /// Where packages come from.
+    pub sources: Sources,
+}
+
+impl Making<'_> {
+    /// Brings the base image if it is not there.
+    pub fn ensure_base(&self, progress: &ui::Progress) -> Result<()> {
+        if image_exists(self.engine, &self.base)? {
+            return Ok(());
+        }
+        progress.phase(&format!("fetching {}", self.base));
+        let command = Cmd::engine(self.engine, argv::pull(self.engine, &self.base));
+        let output = command.output(&[], PULL_LIMIT)?;
+        if output.status.success() {
+            return Ok(());
+        }
+        Err(Error::new(Kind::Network, format!("can't fetch the base image `{}`", self.base))
+            .because(last_words(&output.stderr))
+            .hint(format!("{} pull {}", self.engine.kind.name(), self.base)))
+    }
+
+    /// The container in which the tree is resolved.
+    pub fn lock_plan(&self) -> Decided {
+        let script = template(self.ecosystem, self.engine.facts.builder).lock;
+        policy::fetching(self.layout, self.engine, &self.base, vec!["sh".into(), "-c".into(), script.into()])
+    }
+
+    /// Resolves the tree: npm or uv in a hardened container of the base image, with the network
+    /// and the registry's secrets, and without any package's code.
+    pub fn lock(&self) -> Result<Lock> {
+        let run = Run::begin(self.layout, self.engine)?;
+        let plan = self.lock_plan().named(&run.name);
+        let mut input = Vec::new();
+        let secret = self.sources.secret.as_deref();
+        let files: Vec<&[u8]> = match self.ecosystem {
+            Ecosystem::Npm => vec![self.wanted.as_bytes(), secret.unwrap_or(&self.sources.public).as_bytes()],
+            Ecosystem::Pypi => {
+                vec![self.wanted.as_bytes(), self.sources.public.as_bytes(), secret.unwrap_or_default().as_bytes()]
+            }
+        };
+        for file in files.into_iter().chain([&self.sources.ca[..], self.sources.proxy.as_bytes()]) {
+            input.extend_from_slice(format!("{}\n", file.len()).as_bytes());
+            input.extend_from_slice(file);
+        }
+        policy::write_seccomp(self.layout, self.engine)?;
+        let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
+        let output = self.guarded(&run, &command, &input, LOCK_LIMIT)?;
+        if !output.status.success() {
+            let words = last_words(&output.stderr);
+            return Err(Error::failed("can't resolve the package's dependencies").because(words));
+        }
+        let text = String::from_utf8(output.stdout).doing(|| "the lock is not text".into())?;
+        Lock::parse(self.ecosystem, text)
+    }
+
+    /// The image's name: everything that goes in decides it. (The certificate authorities do
+    /// not: they only matter for fetching what the lock's hashes already fix.)
+    pub fn image(&self, lock: &Lock) -> String {
+        let t = template(self.ecosystem, self.engine.facts.builder);
+        let mut all = Vec::new();
+        let apt = self.apt.join(" ");
+        let parts = [t.dockerfile, t.install, t.prepare, &self.base, &apt, &self.wanted, &lock.text];
+        for part in parts.map(str::as_bytes).into_iter().chain([guest(self.engine.facts.architecture)]) {
+            all.extend_from_slice(&(part.len() as u64).to_le_bytes());
+            all.extend_from_slice(part);
+        }
+        format!("localhost/jitbox/{}:{}", self.name, digest::short(&all))
+    }
+
+    /// Builds the image, unless it is there already.
+    pub fn build(&self, lock: &Lock) -> Result<()> {
+        let image = self.image(lock);
+        if image_exists(self.engine, &image)? {
+            return Ok(());
+        }
+        if self.sources.secret.is_some() && !self.engine.builds_with_secrets() {
+            return Err(Error::refused("this docker can't keep a registry's token out of the image")
+                .because("it has only the classic builder, without build secrets")
+                .hint("apt install docker-buildx, or set `engine = \"podman\"` in jitbox's config.toml"));
+        }
+        let run = Run::begin(self.layout, self.engine)?;
+        let context = self.context(lock)?;
+        let secrets = self.secrets()?;
+        let mut base = self.base.clone();
+        if self.engine.facts.builder == Builder::Buildah {
+            base = argv::build_base(&run.name);
+            let command = Cmd::engine(self.engine, argv::tag(self.engine, &self.base, &base));
+            command.checked(command.output(&[], LOOK_LIMIT)?)?;
+        }
+        let plan = self.plan(lock, &run.name, base, context.path(), secrets.as_ref().map(TempDir::path));
+        let command = Cmd::engine(self.engine, argv::build(self.engine, &plan))
+            .with_environment(argv::build_environment(self.engine));
+        let output = self.guarded(&run, &command, &[], BUILD_LIMIT)?;
+        if self.engine.facts.builder == Builder::Buildah {
+            let untag = argv::remove_images(self.engine, &[argv::build_base(&run.name)]);
+            Cmd::engine(self.engine, untag).output(&[], LOOK_LIMIT)?;
+        }
+        if output.status.success() {
+            return Ok(());
+        }
+        for args in argv::clear(self.engine, &run.name) {
+            Cmd::engine(self.engine, args).output(&[], LOOK_LIMIT)?;
+        }
+        let mut words = output.stdout;
+        words.extend_from_slice(&output.stderr);
+        Err(Error::failed("the image could not be built").because(last_words(&words)))
+    }
+
+    /// The build as data.
+    pub fn plan(&self, lock: &Lock, run: &str, base: String, context: &Path, secrets: Option<&Path>) -> BuildPlan {
+        let secret = |id: &str| secrets.map(|dir| (id.to_owned(), dir.join(id)));
+        BuildPlan {
+            image: self.image(lock),
+            context: context.to_owned(),
+            args: vec![
+                ("BASE".into(), base),
+                ("APT".into(), self.apt.join(" ")),
+                ("RUN".into(), run.to_owned()),
+            ],
+            labels: labels(lock),
+            secrets: ["npmrc", "netrc", "proxy"]
+                .into_iter()
+                .filter_map(secret)
+                .filter(|(_, path)| path.exists())
+                .collect(),
+        }
+    }
+
+    /// Runs a command that a keeper ends and clears up after if we are killed.
+    fn guarded(&self, run: &Run, command: &Cmd, input: &[u8], limit: Duration) -> Result<std::process::Output> {
+        let clear = argv::clear(self.engine, &run.name);
+        let mut keeper = Keeper::start(&Task {
+            unless_done: clear.into_iter().map(|args| Cmd::engine(self.engine, args)).collect(),
+            dir: Some(run.dir().to_owned()),
+            ..Task::default()
+        })?;
+        let output = command.output_of(input, limit, |leader| keeper.watch_group(leader))?;
+        keeper.finish();
+        Ok(output)
+    }
+
+    /// The build's context: a fresh folder with generated files only.
+    fn context(&self, lock: &Lock) -> Result<TempDir> {
+        let dir = self.scratch()?;
+        let t = template(self.ecosystem, self.engine.facts.builder);
+        let (wanted, locked, public) = match self.ecosystem {
+            Ecosystem::Npm => ("package.json", "package-lock.json", "npmrc"),
+            Ecosystem::Pypi => ("requirements.in", "requirements.txt", "index"),
+        };
+        let files: [(&str, &[u8]); 8] = [
+            ("Dockerfile", t.dockerfile.as_bytes()),
+            ("install.sh", t.install.as_bytes()),
+            ("prepare.sh", t.prepare.as_bytes()),
+            ("guest", guest(self.engine.facts.architecture)),
+            ("ca.pem", &self.sources.ca),
+            (wanted, self.wanted.as_bytes()),
+            (locked, lock.text.as_bytes()),
+            (public, self.sources.public.as_bytes()),
+        ];
+        for (name, bytes) in files {
+            put(&dir.path().join(name), bytes, if name == "guest" { 0o755 } else { 0o644 })?;
+        }
+        Ok(dir)
+    }
+
+    /// A second folder for what must not be in the context.
+    fn secrets(&self) -> Result<Option<TempDir>> {
+        if !self.engine.builds_with_secrets() || (self.sources.secret.is_none() && self.sources.proxy.is_empty()) {
+            return Ok(None);
+        }
+        let dir = self.scratch()?;
+        let id = match self.ecosystem {
+            Ecosystem::Npm => "npmrc",
+            Ecosystem::Pypi => "netrc",
+        };
+        if let Some(secret) = &self.sources.secret {
+            put(&dir.path().join(id), secret.as_bytes(), 0o600)?;
+        }
+        if !self.sources.proxy.is_empty() {
+            put(&dir.path().join("proxy"), self.sources.proxy.as_bytes(), 0o600)?;
+        }
+        Ok(Some(dir))
+    }
+
+    fn scratch(&self) -> Result<TempDir> {
+        let builds = self.layout.build_contexts();
+        private_dir(&builds)?;
+        tempfile::tempdir_in(&builds).doing(|| format!("can't make a folder in `{}`", builds.display()))
+    }
+}
+
+fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::write(path, bytes)
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)))
+        .doing(|| format!("can't write `{}`", path.display()))
+}
+
+/// The lock in the image's labels: each package with its hashes, in pieces that a command line
+/// can carry (execve(2): 128 KiB for one argument).
+fn labels(lock: &Lock) -> Vec<(String, String)> {
+    const PIECE: usize = 60 << 10;
+    let mut labels = vec![("io.jitbox.lock.sha256".to_owned(), digest::full(lock.text.as_bytes()))];
+    let mut pieces = vec![String::new()];
+    for package in &lock.packages {
+        // npm has one hash for a package; a wheel's hashes are in the record.
+        let hash = if package.integrity.len() == 1 { package.integrity[0].as_str() } else { "" };
+        let entry = format!("{}@{} {hash};", package.name, package.version);
+        if pieces.last().is_some_and(|piece| piece.len() + entry.len() > PIECE) {
+            pieces.push(String::new());
+        }
+        if let Some(piece) = pieces.last_mut() {
+            piece.push_str(&entry);
+        }
+    }
+    labels.extend(pieces.into_iter().enumerate().map(|(i, piece)| (format!("io.jitbox.lock.{i}"), piece)));
+    labels
+}
+
+/// Whether the engine has the image.
+pub fn image_exists(engine: &Engine, image: &str) -> Result<bool> {
+    let output = Cmd::engine(engine, argv::image_exists(engine, image)).output(&[], LOOK_LIMIT)?;
+    if output.status.success() {
+        return Ok(true);
+    }
+    let words = last_words(&output.stderr).to_lowercase();
+    if words.contains("no such") || words.contains("not known") || words.contains("not found") || words.contains("unable to find") {
+        return Ok(false);
+    }
+    Err(Error::new(Kind::Engine, "the engine does not answer").because(words).hint("jitbox doctor"))
+}
+
+/// Where `programs.json` is in an image of PyPI packages.
+pub const PROGRAMS: &str = "/jitbox/programs.json";
+
+/// Reads the console scripts and the packages that they belong to.
+pub fn parse_programs(bytes: &[u8]) -> Result<BTreeMap<String, Option<String>>> {
+    let found: BTreeMap<String, String> =
+        serde_json::from_slice(bytes).doing(|| "the image does not say what programs it has".into())?;
+    Ok(found.into_iter().map(|(name, package)| (name, Some(package))).collect())
+}
+
+/// The label under which everything of ours is found.
+pub const LABEL: &str = RUN_LABEL;
+
+/// Writes a file once; its name says its content.
+pub fn write_once(path: &Path, bytes: &[u8]) -> Result<()> {
+    if path.exists() { Ok(()) } else { store::write_bytes(path, bytes) }
+}

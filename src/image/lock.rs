@@ -1,0 +1,200 @@
+//! The lock: every package of the tree with its exact version and the hashes of its files.
+//! Pure; the text is what npm or uv wrote.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::package::Ecosystem;
+
+/// One package of the tree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Locked {
+    /// Its name.
+    pub name: String,
+    /// Its exact version.
+    pub version: String,
+    /// Its files' hashes: one for npm, one per wheel for PyPI.
+    pub integrity: Vec<String>,
+}
+
+/// A whole tree.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lock {
+    /// As the package manager wrote it, and as it will read it again.
+    pub text: String,
+    /// What it says.
+    pub packages: Vec<Locked>,
+    /// npm: the executables that end up in `node_modules/.bin`.
+    pub bins: Vec<String>,
+}
+
+impl Lock {
+    /// Reads a lock. Anything that has no hash, or does not come from a registry, is refused:
+    /// it could change between now and the build.
+    pub fn parse(ecosystem: Ecosystem, text: String) -> Result<Self> {
+        match ecosystem {
+            Ecosystem::Npm => npm(text),
+            Ecosystem::Pypi => requirements(text),
+        }
+    }
+
+    /// Whether some package of the tree is an MCP SDK: whatever depends on one is taken for a
+    /// server, which ends when its input ends.
+    pub fn has_mcp_sdk(&self, ecosystem: Ecosystem) -> bool {
+        self.packages.iter().any(|package| match ecosystem {
+            Ecosystem::Npm => package.name.starts_with("@modelcontextprotocol/") || package.name == "fastmcp",
+            Ecosystem::Pypi => package.name == "mcp" || package.name == "fastmcp",
+        })
+    }
+}
+
+#[derive(Deserialize)]
+struct PackageLock {
+    packages: BTreeMap<String, Entry>,
+}
+
+#[derive(Deserialize)]
+struct Entry {
+    name: Option<String>,
+    version: Option<String>,
+    resolved: Option<String>,
+    integrity: Option<String>,
+    bin: Option<serde_json::Value>,
+    #[serde(default)]
+    link: bool,
+    #[serde(default, rename = "inBundle")]
+    in_bundle: bool,
+}
+
+/// package-lock.json, version 3 (docs.npmjs.com, "package-lock.json").
+fn npm(text: String) -> Result<Lock> {
+    let malformed = |why: String| Error::failed("npm wrote a lock that can't be used").because(why);
+    let lock: PackageLock = serde_json::from_str(&text).map_err(|e| malformed(e.to_string()))?;
+    let mut packages = Vec::new();
+    let mut bins = Vec::new();
+    for (path, entry) in lock.packages {
+        let Some((above, folder)) = path.rsplit_once("node_modules/") else {
+            continue;
+        };
+        let name = entry.name.unwrap_or_else(|| folder.to_owned());
+        let refused = |why: &str| {
+            Error::refused(format!("`{name}` in the tree {why}"))
+                .hint("only packages from a registry, with a hash, can be installed")
+        };
+        if entry.link {
+            return Err(refused("is a link to a folder"));
+        }
+        let from_registry = entry.resolved.as_deref().is_none_or(|url| url.starts_with("http"));
+        if !from_registry {
+            return Err(refused("does not come from a registry"));
+        }
+        // A bundled package is inside its parent's file, whose hash covers it.
+        let integrity = match entry.integrity {
+            Some(integrity) => vec![integrity],
+            None if entry.in_bundle => Vec::new(),
+            None => return Err(refused("has no hash")),
+        };
+        if above.is_empty() {
+            match entry.bin {
+                Some(serde_json::Value::Object(map)) => bins.extend(map.into_iter().map(|(name, _)| name)),
+                Some(_) => bins.push(folder.rsplit('/').next().unwrap_or(folder).to_owned()),
+                None => {}
+            }
+        }
+        packages.push(Locked {
+            name,
+            version: entry.version.ok_or_else(|| malformed(format!("no version at {path}")))?,
+            integrity,
+        });
+    }
+    bins.retain(|bin| !bin.contains('/') && !bin.is_empty());
+    bins.sort();
+    bins.dedup();
+    Ok(Lock { text, packages, bins })
+}
+
+/// requirements.txt with hashes, as `uv pip compile --generate-hashes` writes it.
+fn requirements(text: String) -> Result<Lock> {
+    let mut packages: Vec<Locked> = Vec::new();
+    for line in text.lines().map(|l| l.trim().trim_end_matches('\\').trim()) {
+        if line.is_empty() || line.starts_with('#') {
+            continue;
+        }
+        if let Some(hash) = line.strip_prefix("--hash=") {
+            match packages.last_mut() {
+                Some(package) => package.integrity.push(hash.to_owned()),
+                None => return Err(Error::failed("uv wrote a lock that can't be used").because("a hash without a package")),
+            }
+            continue;
+        }
+        if line.starts_with('-') {
+            continue;
+        }
+        let requirement = line.split(';').next().unwrap_or(line).trim();
+        let Some((name, version)) = requirement.split_once("==") else {
+            return Err(Error::refused(format!("`{requirement}` in the tree does not come from a registry"))
+                .hint("only packages from a registry, with a hash, can be installed"));
+        };
+        packages.push(Locked {
+            name: name.split('[').next().unwrap_or(name).trim().to_owned(),
+            version: version.trim().to_owned(),
+            integrity: Vec::new(),
+        });
+    }
+    if let Some(bare) = packages.iter().find(|p| p.integrity.is_empty()) {
+        return Err(Error::refused(format!("`{}` in the tree has no hash", bare.name)));
+    }
+    Ok(Lock {
+        text,
+        packages,
+        bins: Vec::new(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NPM: &str = r#"{"lockfileVersion":3,"packages":{
+        "":{"dependencies":{"a":"1.0.0"}},
+        "node_modules/a":{"version":"1.0.0","resolved":"https://r.example/a.tgz","integrity":"sha512-x","bin":{"a":"a.js","a2":"b.js"}},
+        "node_modules/@s/b":{"version":"2.0.0","integrity":"sha512-y","bin":"x.js"},
+        "node_modules/a/node_modules/c":{"version":"3.0.0","integrity":"sha512-z","bin":{"c":"c.js"}}}}"#;
+
+    #[test]
+    fn reads_the_tree_and_the_executables_of_npm() {
+        let lock = Lock::parse(Ecosystem::Npm, NPM.into()).unwrap();
+        let names: Vec<_> = lock.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect();
+        assert_eq!(names, [("@s/b", "2.0.0"), ("a", "1.0.0"), ("c", "3.0.0")]);
+        assert_eq!(lock.bins, ["a", "a2", "b"], "only the outermost node_modules has a .bin on PATH");
+        assert!(!lock.has_mcp_sdk(Ecosystem::Npm));
+    }
+
+    #[test]
+    fn refuses_what_could_change_before_the_build() {
+        for entry in [
+            r#"{"version":"1.0.0","resolved":"git+ssh://git@h/x.git#abc","integrity":"sha512-x"}"#,
+            r#"{"version":"1.0.0","resolved":"https://r.example/a.tgz"}"#,
+            r#"{"link":true,"resolved":"../x"}"#,
+        ] {
+            let text = format!(r#"{{"packages":{{"node_modules/a":{entry}}}}}"#);
+            let error = Lock::parse(Ecosystem::Npm, text).unwrap_err();
+            assert_eq!(error.kind, crate::error::Kind::Refused, "{entry}");
+        }
+        for text in ["a @ https://r.example/a.whl \\\n    --hash=sha256:0\n", "a==1\n"] {
+            let error = Lock::parse(Ecosystem::Pypi, text.into()).unwrap_err();
+            assert_eq!(error.kind, crate::error::Kind::Refused, "{text}");
+        }
+    }
+
+    #[test]
+    fn reads_requirements_with_hashes() {
+        let text = "mcp[cli]==1.2 ; python_version >= '3' \\\n    --hash=sha256:1 \\\n    --hash=sha256:2\nb==3 \\\n    --hash=sha256:4\n";
+        let lock = Lock::parse(Ecosystem::Pypi, text.into()).unwrap();
+        assert_eq!(lock.packages.len(), 2);
+        assert_eq!(lock.packages[0].integrity, ["sha256:1", "sha256:2"]);
+        assert!(lock.has_mcp_sdk(Ecosystem::Pypi));
+    }
+}

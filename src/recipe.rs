@@ -1,0 +1,47 @@
+//! What some packages need besides themselves, as data: `templates/recipes/`.
+
+use serde::Deserialize;
+
+use crate::error::{Doing, Result};
+use crate::package::Ecosystem;
+
+/// One recipe.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recipe {
+    /// Whom it is for: `npm:NAME` or `pypi:NAME`.
+    pub package: String,
+    /// Debian packages that belong into the image.
+    #[serde(default)]
+    pub apt: Vec<String>,
+}
+
+const BUILT_IN: [&str; 1] = [include_str!("../templates/recipes/mcp-server-git.toml")];
+
+/// The recipe for a package; one that asks for nothing if there is none.
+pub fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
+    let wanted = format!("{ecosystem}:{name}");
+    for text in BUILT_IN {
+        let recipe: Recipe = toml::from_str(text).doing(|| "a built-in recipe is malformed".into())?;
+        if recipe.package == wanted {
+            return Ok(recipe);
+        }
+    }
+    Ok(Recipe::default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_recipe_can_be_read_and_names_plain_debian_packages() {
+        for text in BUILT_IN {
+            let recipe: Recipe = toml::from_str(text).unwrap();
+            let plain = |name: &String| name.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+            assert!(recipe.apt.iter().all(plain), "{recipe:?}");
+        }
+        assert_eq!(for_package(Ecosystem::Pypi, "mcp-server-git").unwrap().apt, ["git"]);
+        assert_eq!(for_package(Ecosystem::Npm, "mcp-server-git").unwrap(), Recipe::default());
+    }
+}

@@ -1,0 +1,9 @@
+# shellcheck shell=sh disable=SC1091
+. /jitbox/prepare.sh
+cd /app
+cp /jitbox/package.json /jitbox/package-lock.json .
+if [ -f /run/secrets/npmrc ]; then npmrc=/run/secrets/npmrc; else npmrc=/jitbox/npmrc; fi
+npm_config_userconfig=$npmrc HOME=/tmp/home npm_config_cache=/tmp/npm \
+  npm ci --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --loglevel=error
+rm -rf /tmp/npm /tmp/home /root/.npm
+chmod -R a+rX,go-w /app /jitbox

@@ -1,0 +1,15 @@
+# Runs in a base image, without any of the packages' code: reads length-prefixed files from
+# standard input, writes the lock to standard output.
+set -eu
+cd /work
+take() { read -r bytes; head -c "$bytes" > "$1"; }
+take package.json
+take npmrc
+take ca.pem
+take proxy
+# shellcheck disable=SC1091
+. ./proxy
+export HOME=/work npm_config_userconfig=/work/npmrc npm_config_cache=/work/cache NODE_EXTRA_CA_CERTS=/work/ca.pem
+npm install --package-lock-only --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier \
+  --omit-lockfile-registry-resolved=false --loglevel=error >&2
+cat package-lock.json

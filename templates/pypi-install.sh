@@ -1,0 +1,30 @@
+# shellcheck shell=sh disable=SC1091
+. /jitbox/prepare.sh
+. /jitbox/index
+if [ -f /run/secrets/netrc ]; then export NETRC=/run/secrets/netrc; fi
+python=$(command -v python3)
+uv=uv
+if ! command -v uv >/dev/null; then
+  "$python" -m venv /tmp/uv
+  /tmp/uv/bin/pip install --quiet --disable-pip-version-check --no-cache-dir uv
+  uv=/tmp/uv/bin/uv
+fi
+export UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never HOME=/tmp/home
+"$uv" venv --quiet --python "$python" /app/venv
+if [ -s /jitbox/requirements.txt ]; then
+  # Byte code is written now: at run time nothing can be.
+  "$uv" pip sync --quiet --python /app/venv --require-hashes --no-build --compile-bytecode /jitbox/requirements.txt
+fi
+# Which package each console script belongs to.
+/app/venv/bin/python - > /jitbox/programs.json <<'PY'
+import importlib.metadata, json, os
+found = {}
+for distribution in importlib.metadata.distributions():
+    name = distribution.metadata["Name"]
+    for file in distribution.files or []:
+        if "bin" in file.parts[:-1] and ".." in file.parts and os.access("/app/venv/bin/" + file.name, os.X_OK):
+            found[file.name] = name
+print(json.dumps(found, sort_keys=True))
+PY
+rm -rf /tmp/uv /tmp/home
+chmod -R a+rX,go-w /app /jitbox
