@@ -6,7 +6,10 @@
 //! [`supervise`] and [`image`] execute. Only [`context`] reads argv, environment and working
 //! directory; only [`engine::argv`] spells engine flags; only [`exec`] spawns; only [`ui`] prints.
 
+pub mod cli;
+pub mod config;
 pub mod context;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod exec;
@@ -14,4 +17,5 @@ pub mod launch;
 pub mod package;
 pub mod registry;
 pub mod state;
+pub mod trust;
 pub mod ui;
