@@ -6,8 +6,11 @@
 //! [`supervise`] and [`image`] execute. Only [`context`] reads argv, environment and working
 //! directory; only [`engine::argv`] spells engine flags; only [`exec`] spawns; only [`ui`] prints.
 
+pub mod cli;
+pub mod config;
 pub mod context;
 pub mod digest;
+pub mod doctor;
 pub mod engine;
 pub mod error;
 pub mod exec;
@@ -19,4 +22,5 @@ pub mod recipe;
 pub mod registry;
 pub mod state;
 pub mod supervise;
+pub mod trust;
 pub mod ui;

@@ -21,6 +21,16 @@ pub enum Reach {
     Mount,
 }
 
+impl Kind {
+    /// All of them, in the order in which they are preferred.
+    pub const ALL: [Self; 3] = [Self::Podman, Self::Docker, Self::Nerdctl];
+
+    /// The kind whose program has that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
 impl Engine {
     /// The best carrier for this engine. Descriptors only make sense inside one kernel, which
     /// is believed only once a box has shown it (its boot id is ours).

@@ -1,0 +1,3 @@
+//! Management commands, one file each.
+
+pub mod doctor;

@@ -1,0 +1,352 @@
+//! The user's own settings: `~/.config/jitbox/config.toml`. Only this file can widen what a run
+//! may do, so it has to be in the user's hands alone.
+//!
+//! ```toml
+//! engine = "podman"            # docker, podman, nerdctl, or the absolute path of one; default: the first that works
+//! runtime = "runsc"            # another OCI runtime, by its name or absolute path; default: the engine's own
+//! network = "none"             # none (default) or open
+//!
+//! [env]
+//! pass = ["GITHUB_TOKEN"]      # variables that every program gets; default: none
+//!
+//! [images]                     # base images; {version} is filled in
+//! node = "node:{version}-trixie-slim"
+//! python = "python:{version}-slim-trixie"
+//!
+//! [limits]                     # per running box
+//! memory = "512m"              # k, m or g
+//! cpus = 2.0
+//! pids = 256
+//! tmp = "64m"
+//! ```
+
+use std::io::{ErrorKind, Read};
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::context::Context;
+use crate::engine::Kind;
+use crate::error::{Doing, Error, Result};
+use crate::trust;
+
+/// The most that is read of the file.
+const MAX_BYTES: u64 = 1 << 20;
+/// Docker's least memory for a container (docker-run(1), --memory).
+const LEAST_MEMORY: u64 = 6 << 20;
+
+/// The user's settings, with defaults where they said nothing.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The engine to use; by default the first that works.
+    pub engine: Option<EngineChoice>,
+    /// The OCI runtime to use; by default the engine's own.
+    #[serde(deserialize_with = "runtime")]
+    pub runtime: Option<String>,
+    /// What a box can reach.
+    pub network: Network,
+    /// Variables of the environment.
+    pub env: EnvConfig,
+    /// Base images.
+    pub images: Images,
+    /// What one run can use.
+    pub limits: Limits,
+}
+
+/// An engine that was asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum EngineChoice {
+    /// By its kind: it is searched for.
+    Kind(Kind),
+    /// By the absolute path of its program.
+    Program(PathBuf),
+}
+
+impl TryFrom<String> for EngineChoice {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        if let Some(kind) = Kind::named(&text) {
+            return Ok(Self::Kind(kind));
+        }
+        if Path::new(&text).is_absolute() {
+            return Ok(Self::Program(text.into()));
+        }
+        Err(format!("`{text}` is not an engine: docker, podman, nerdctl or the absolute path of one"))
+    }
+}
+
+/// What a box can reach.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// Nothing.
+    #[default]
+    None,
+    /// Everything that the engine's own network reaches.
+    Open,
+}
+
+/// Variables of the environment.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EnvConfig {
+    /// Names of variables that every program gets.
+    #[serde(deserialize_with = "names")]
+    pub pass: Vec<String>,
+}
+
+/// Base images, `{version}` standing for the runtime's version.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Images {
+    /// For npm packages.
+    #[serde(deserialize_with = "image")]
+    pub node: String,
+    /// For PyPI packages.
+    #[serde(deserialize_with = "image")]
+    pub python: String,
+}
+
+impl Default for Images {
+    fn default() -> Self {
+        Self {
+            node: "node:{version}-trixie-slim".into(),
+            python: "python:{version}-slim-trixie".into(),
+        }
+    }
+}
+
+/// What one run can use.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of memory; there is no swap on top.
+    #[serde(deserialize_with = "memory")]
+    pub memory: u64,
+    /// Processors.
+    #[serde(deserialize_with = "cpus")]
+    pub cpus: f64,
+    /// Processes and threads.
+    #[serde(deserialize_with = "pids")]
+    pub pids: u32,
+    /// Bytes in /tmp.
+    #[serde(deserialize_with = "bytes")]
+    pub tmp: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 512 << 20,
+            cpus: 2.0,
+            pids: 256,
+            tmp: 64 << 20,
+        }
+    }
+}
+
+impl Config {
+    /// Where the file is.
+    pub fn path(context: &Context) -> PathBuf {
+        context.config_dir().join("config.toml")
+    }
+
+    /// Reads the file; without one, everything is as by default.
+    pub fn load(context: &Context) -> Result<Self> {
+        let path = Self::path(context);
+        let mut file = match std::fs::File::open(&path) {
+            Ok(file) => file,
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Self::default()),
+            Err(e) => return Err(e).doing(|| unusable(&path)),
+        };
+        // The open file is asked, not its name, so that it can't be another one by now.
+        let meta = file.metadata().doing(|| unusable(&path))?;
+        if !meta.is_file() {
+            return Err(Error::refused(unusable(&path)).because("it is not a file"));
+        }
+        if let Some(why) = trust::changed_by_others(&path, &meta, context.uid) {
+            let command = format!("chown $(id -u) '{0}' && chmod go-w '{0}'", path.display());
+            return Err(Error::refused(unusable(&path)).because(why).hint(format!("read it, then: {command}")));
+        }
+        let mut text = String::new();
+        file.by_ref().take(MAX_BYTES).read_to_string(&mut text).doing(|| unusable(&path))?;
+        Self::parse(&text).map_err(|why| Error::refused(unusable(&path)).because(why))
+    }
+
+    /// Reads settings from `text`; the reason says the line.
+    fn parse(text: &str) -> Result<Self, String> {
+        toml::from_str(text).map_err(|e| {
+            let why = e.message().trim().replace('\n', ", ");
+            match e.span() {
+                Some(span) => format!("line {}: {why}", text[..span.start.min(text.len())].matches('\n').count() + 1),
+                None => why,
+            }
+        })
+    }
+}
+
+fn unusable(path: &Path) -> String {
+    format!("can't use the settings in `{}`", path.display())
+}
+
+/// Reads a size: a number with k, m or g behind it (1024 each), or bytes without.
+pub fn parse_bytes(text: &str) -> Option<u64> {
+    let text = text.trim().to_ascii_lowercase();
+    let text = text.strip_suffix('b').unwrap_or(&text);
+    let (number, shift) = match text.as_bytes().last()? {
+        b'k' => (&text[..text.len() - 1], 10),
+        b'm' => (&text[..text.len() - 1], 20),
+        b'g' => (&text[..text.len() - 1], 30),
+        _ => (text, 0),
+    };
+    if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
+        return None;
+    }
+    number.parse::<u64>().ok()?.checked_mul(1 << shift).filter(|&n| n > 0)
+}
+
+fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(from)?;
+    parse_bytes(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a size: a number with k, m or g behind it, like \"512m\"")))
+}
+
+fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
+    let memory = bytes(from)?;
+    if memory < LEAST_MEMORY {
+        return Err(de::Error::custom("no engine accepts less memory than 6m"));
+    }
+    Ok(memory)
+}
+
+fn cpus<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
+    let cpus = f64::deserialize(from)?;
+    if !(0.01..=4096.0).contains(&cpus) {
+        return Err(de::Error::custom("cpus has to be between 0.01 and 4096"));
+    }
+    Ok(cpus)
+}
+
+fn pids<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
+    let pids = u32::deserialize(from)?;
+    // Our own PID 1, a runtime with its threads, and the program.
+    if !(16..=4_194_304).contains(&pids) {
+        return Err(de::Error::custom("pids has to be between 16 and 4194304"));
+    }
+    Ok(pids)
+}
+
+fn runtime<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let text = String::deserialize(from)?;
+    let name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && !text.starts_with('-');
+    if !name && !Path::new(&text).is_absolute() {
+        return Err(de::Error::custom(format!("`{text}` is not a runtime: its name or its absolute path")));
+    }
+    Ok(Some(text))
+}
+
+fn image<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
+    let text = String::deserialize(from)?;
+    let plain = text.replace("{version}", "1");
+    // What stands in an engine's command line must not be taken for an option.
+    let first = plain.bytes().next().is_some_and(|b| b.is_ascii_alphanumeric());
+    if !first || !plain.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-/:@".contains(&b)) {
+        return Err(de::Error::custom(format!("`{text}` is not an image: like \"node:{{version}}-trixie-slim\"")));
+    }
+    Ok(text)
+}
+
+fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
+    let names = Vec::<String>::deserialize(from)?;
+    let valid = |name: &str| {
+        let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
+        first && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    };
+    match names.iter().find(|name| !valid(name)) {
+        Some(name) => Err(de::Error::custom(format!("`{name}` is not the name of a variable"))),
+        None => Ok(names),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everything_that_can_be_said() {
+        let config = Config::parse(
+            "engine = \"nerdctl\"\nruntime = \"runsc\"\nnetwork = \"open\"\n[env]\npass = [\"A_B\"]\n[images]\nnode = \"r.example:5000/node:{version}\"\n\
+             [limits]\nmemory = \"1g\"\ncpus = 1\npids = 64\ntmp = \"128M\"\n",
+        )
+        .unwrap();
+        assert_eq!(config.engine, Some(EngineChoice::Kind(Kind::Nerdctl)));
+        assert_eq!(config.runtime.as_deref(), Some("runsc"));
+        assert_eq!(config.network, Network::Open);
+        assert_eq!(config.env.pass, ["A_B"]);
+        assert_eq!(config.images.python, Images::default().python);
+        assert_eq!(
+            config.limits,
+            Limits {
+                memory: 1 << 30,
+                cpus: 1.0,
+                pids: 64,
+                tmp: 128 << 20
+            }
+        );
+        assert_eq!(Config::parse("").unwrap(), Config::default());
+        let path = Config::parse("engine = \"/opt/podman/bin/podman\"").unwrap();
+        assert_eq!(path.engine, Some(EngineChoice::Program("/opt/podman/bin/podman".into())));
+    }
+
+    #[test]
+    fn mistakes_name_the_line_and_what_is_allowed() {
+        for (text, line, word) in [
+            ("engine = \"lxc\"", "line 1", "docker, podman, nerdctl"),
+            ("\n\nnetwork = \"host\"", "line 3", "`none`"),
+            ("[limits]\nmemory = \"lots\"", "line 2", "512m"),
+            ("[limits]\nmemory = \"1m\"", "line 2", "6m"),
+            ("[limits]\ncpus = 0", "line 2", "between"),
+            ("[limits]\ncpus = nan", "line 2", "between"),
+            ("[limits]\npids = -1", "line 2", "u32"),
+            ("[env]\npass = [\"A=B\"]", "line 2", "variable"),
+            ("[images]\nnode = \"-v/:/h\"", "line 2", "image"),
+            ("runtime = \"-x\"", "line 1", "runtime"),
+            ("colour = 1", "line 1", "`engine`"),
+            ("engine = ", "line 1", ""),
+        ] {
+            let why = Config::parse(text).unwrap_err();
+            assert!(why.contains(line) && why.contains(word), "{text}: {why}");
+        }
+    }
+
+    #[test]
+    fn sizes() {
+        assert_eq!(parse_bytes("64k"), Some(65536));
+        assert_eq!(parse_bytes("2GB"), Some(2 << 30));
+        assert_eq!(parse_bytes("100"), Some(100));
+        for wrong in ["", "m", "-1m", "1.5g", "0", "99999999999999g", "1t", "+5"] {
+            assert_eq!(parse_bytes(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_others_may_write_is_refused() {
+        use std::os::unix::fs::PermissionsExt;
+        let home = tempfile::tempdir().unwrap();
+        let mut context = Context::read();
+        context.env = Default::default();
+        context.home = home.path().to_owned();
+        assert_eq!(Config::load(&context).unwrap(), Config::default());
+        let path = Config::path(&context);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, "network = \"open\"\n").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        assert_eq!(Config::load(&context).unwrap().network, Network::Open);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o646)).unwrap();
+        let error = Config::load(&context).unwrap_err();
+        assert!(error.to_string().contains("everybody"), "{error}");
+        assert!(error.hints[0].contains("chmod"));
+    }
+}

@@ -1,0 +1,106 @@
+//! Who could change a file behind the user's back. What we start and what widens our rules must
+//! only be in the hands of the user and of root.
+
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+const GROUP_WRITES: u32 = 0o020;
+const ALL_WRITE: u32 = 0o002;
+const STICKY: u32 = 0o1000;
+const ROOT: u32 = 0;
+/// Debian's group for /usr/local (Debian Policy, 9.1.2): on systems that still have it, its
+/// members are root's equals there.
+const DEBIAN_STAFF: u32 = 50;
+/// The group of administrators on macOS, to which Homebrew opens its folders.
+const MACOS_ADMIN: u32 = 80;
+
+/// Why somebody other than user `uid` and root could change what `meta` describes.
+pub fn changed_by_others(path: &Path, meta: &Metadata, uid: u32) -> Option<&'static str> {
+    let mode = meta.mode();
+    if mode & ALL_WRITE != 0 {
+        return Some("everybody may write to it");
+    }
+    if mode & GROUP_WRITES != 0 && !harmless_group(path, meta, uid) {
+        return Some("its group may write to it");
+    }
+    // On a Mac, programs belong to the administrator who installed them, for all users.
+    let foreign = meta.uid() != ROOT && meta.uid() != uid && !cfg!(target_os = "macos");
+    foreign.then_some("it belongs to another user")
+}
+
+/// Groups that hold nobody but the user and administrators.
+fn harmless_group(path: &Path, meta: &Metadata, uid: u32) -> bool {
+    let gid = meta.gid();
+    let system = cfg!(target_os = "linux") && gid == DEBIAN_STAFF && path.starts_with("/usr/local") && meta.uid() == ROOT;
+    let admin = cfg!(target_os = "macos") && gid == MACOS_ADMIN;
+    // A user's private group has the user's number (useradd(8), USERGROUPS_ENAB).
+    gid == ROOT || (gid == uid && meta.uid() == uid) || system || admin
+}
+
+/// Why a program can't be trusted: it, its folder, or a folder on the way could be changed by
+/// others. `path` may be a symbolic link; both ends are looked at.
+pub fn untrusted_program(path: &Path, uid: u32) -> Option<String> {
+    let real = match std::fs::canonicalize(path) {
+        Ok(real) => real,
+        Err(e) => return Some(format!("`{}` can't be looked at: {e}", path.display())),
+    };
+    if let Some(why) = unsafe_at(&real, uid, false) {
+        return Some(why);
+    }
+    let ends = if real == path { vec![real.as_path()] } else { vec![real.as_path(), path] };
+    ends.into_iter().find_map(|end| {
+        let folders = end.ancestors().skip(1);
+        // A sticky folder above is all right (nobody can rename what is in it); one that holds
+        // the program itself is not: anybody could have put it there.
+        folders.enumerate().find_map(|(up, folder)| unsafe_at(folder, uid, up > 0))
+    })
+}
+
+fn unsafe_at(path: &Path, uid: u32, sticky_is_fine: bool) -> Option<String> {
+    let meta = match std::fs::metadata(path) {
+        Ok(meta) => meta,
+        Err(e) => return Some(format!("`{}` can't be looked at: {e}", path.display())),
+    };
+    if sticky_is_fine && meta.mode() & STICKY != 0 {
+        return None;
+    }
+    changed_by_others(path, &meta, uid).map(|why| format!("`{}`: {why}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn programs_that_others_could_change() {
+        let dir = tempfile::tempdir().unwrap();
+        let uid = nix::unistd::getuid().as_raw();
+        let bin = dir.path().join("bin");
+        fs::create_dir(&bin).unwrap();
+        let program = bin.join("docker");
+        fs::write(&program, "").unwrap();
+        let mode = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+        mode(&bin, 0o755);
+        mode(&program, 0o755);
+        assert_eq!(untrusted_program(&program, uid), None);
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(&program, &link).unwrap();
+        mode(&program, 0o757);
+        assert!(untrusted_program(&program, uid).unwrap().contains("everybody"));
+        assert!(untrusted_program(&link, uid).unwrap().contains("everybody"));
+        mode(&program, 0o755);
+        mode(&bin, 0o1777);
+        assert!(untrusted_program(&program, uid).unwrap().contains("everybody"));
+        assert!(untrusted_program(&link, uid).unwrap().contains("everybody"));
+        mode(&bin, 0o755);
+        // Somebody else than the owner and root.
+        if uid == 0 {
+            std::os::unix::fs::chown(&program, Some(12345), None).unwrap();
+            assert!(untrusted_program(&program, uid).unwrap().contains("another user"));
+        }
+    }
+}
