@@ -12,6 +12,7 @@ pub mod error;
 pub mod exec;
 pub mod launch;
 pub mod package;
+pub mod policy;
 pub mod registry;
 pub mod state;
 pub mod ui;
