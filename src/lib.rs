@@ -18,6 +18,7 @@ pub mod image;
 pub mod launch;
 pub mod package;
 pub mod plan;
+pub mod policy;
 pub mod recipe;
 pub mod registry;
 pub mod state;
