@@ -1,1 +1,10 @@
-fn main() {}
+//! `npx-safe`: takes the line that `npx` would take.
+
+use std::process::ExitCode;
+
+use jitbox::launch::Launcher;
+use jitbox::shim;
+
+fn main() -> ExitCode {
+    shim::main(Launcher::Npx)
+}

@@ -127,7 +127,9 @@ impl Cmd {
         let mut command = tokio::process::Command::from(self.command());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
         let mut child = self.spawned(command.spawn())?;
-        child.id().into_iter().for_each(started);
+        if let Some(leader) = child.id() {
+            started(leader);
+        }
         let stdin = child.stdin.take();
         let feed = async {
             if let Some(mut stdin) = stdin {

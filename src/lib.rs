@@ -21,6 +21,8 @@ pub mod plan;
 pub mod policy;
 pub mod recipe;
 pub mod registry;
+pub mod session;
+pub mod shim;
 pub mod state;
 pub mod supervise;
 pub mod trust;

@@ -44,3 +44,45 @@ pub fn answer(text: &str) {
     let _ = write!(out, "{text}{newline}");
     let _ = out.flush();
 }
+
+/// Shows what a long piece of work is at: a spinner on a terminal, one line in a log.
+pub struct Progress {
+    spinner: Option<indicatif::ProgressBar>,
+    what: String,
+}
+
+impl Progress {
+    /// Starts showing `what`.
+    pub fn new(terminal: bool, what: &str) -> Self {
+        let spinner = terminal.then(|| {
+            let target = indicatif::ProgressDrawTarget::stderr();
+            let spinner = indicatif::ProgressBar::with_draw_target(None, target);
+            spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+            spinner
+        });
+        if spinner.is_none() {
+            note(&format!("{what} (first start only)"));
+        }
+        let progress = Self {
+            spinner,
+            what: what.to_owned(),
+        };
+        progress.phase("resolving");
+        progress
+    }
+
+    /// Says which part it is at.
+    pub fn phase(&self, phase: &str) {
+        if let Some(spinner) = &self.spinner {
+            spinner.set_message(format!("{}: {phase}", self.what));
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if let Some(spinner) = &self.spinner {
+            spinner.finish_and_clear();
+        }
+    }
+}

@@ -121,10 +121,10 @@ end_daemon() { # NAME
   return 1
 }
 
-unmount_below() { # FOLDER
+unmount_below() { # FOLDER: which may be a mount itself and then stays one
   local target
   findmnt -rn -o TARGET | tac | while read -r target; do
-    case $target in "$1" | "$1"/*) umount "$target" || umount -l "$target" ;; esac
+    case $target in "$1"/*) umount "$target" || umount -l "$target" ;; esac
   done
 }
 
@@ -136,5 +136,6 @@ purge() {
   fi
   if grep -qx "user $lane_user" "$journal"; then userdel "$lane_user"; fi
   if findmnt -rn -o TARGET | grep -q "^$state/"; then die "something is still mounted in $state: not removed"; fi
-  rm -rf --one-file-system "$state"
+  rm -rf --one-file-system "${state:?}"/*
+  rmdir "$state" 2>/dev/null || true # it may be a mount
 }

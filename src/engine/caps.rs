@@ -73,4 +73,13 @@ impl Engine {
         let e = self.facts.enforces;
         e.memory && e.pids && e.cpus
     }
+
+    /// Places where the engine makes writable, executable file systems of its own in a
+    /// read-only container (podman-run(1), --read-only-tmpfs).
+    pub fn own_tmpfs(&self) -> &'static [&'static str] {
+        match self.kind {
+            Kind::Podman => &["/run", "/var/tmp"],
+            Kind::Docker | Kind::Nerdctl => &[],
+        }
+    }
 }

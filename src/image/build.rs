@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::lock::Lock;
 use super::template::{guest, template};
-use crate::engine::argv::{self, RUN_LABEL};
+use crate::engine::argv;
 use crate::engine::{Builder, Engine};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::exec::{Cmd, last_words};
@@ -18,7 +18,7 @@ use crate::package::Ecosystem;
 use crate::plan::BuildPlan;
 use crate::policy::{self, Decided};
 use crate::state::runs::Run;
-use crate::state::{Layout, private_dir, store};
+use crate::state::{Layout, private_dir};
 use crate::supervise::keeper::{Keeper, Task};
 use crate::{digest, ui};
 
@@ -299,12 +299,4 @@ pub fn parse_programs(bytes: &[u8]) -> Result<BTreeMap<String, Option<String>>> 
     let found: BTreeMap<String, String> =
         serde_json::from_slice(bytes).doing(|| "the image does not say what programs it has".into())?;
     Ok(found.into_iter().map(|(name, package)| (name, Some(package))).collect())
-}
-
-/// The label under which everything of ours is found.
-pub const LABEL: &str = RUN_LABEL;
-
-/// Writes a file once; its name says its content.
-pub fn write_once(path: &Path, bytes: &[u8]) -> Result<()> {
-    if path.exists() { Ok(()) } else { store::write_bytes(path, bytes) }
 }

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::engine::Engine;
 use crate::engine::caps::Carrier;
 use crate::error::{Error, Result};
-use crate::plan::RunPlan;
+use crate::policy::Decided;
 use crate::state::Layout;
 use keeper::Keeper;
 use link::{Receiver, Sender};
@@ -41,7 +41,7 @@ pub struct Job<'a> {
     /// Our files.
     pub layout: &'a Layout,
     /// The container; its name and way of starting are filled in here.
-    pub plan: RunPlan,
+    pub plan: Decided,
     /// The program; its standard streams are filled in here.
     pub launch: Launch,
     /// Which way the link goes.

@@ -105,8 +105,7 @@ impl Client {
 pub async fn start(job: &mut Job<'_>) -> Result<Started> {
     let run = Run::begin(job.layout, job.engine)?;
     sweep(job);
-    job.plan.name.clone_from(&run.name);
-    job.plan.labels.push((argv::RUN_LABEL.to_owned(), run.name.clone()));
+    job.plan = job.plan.clone().named(&run.name);
     let abandoned = job.carrier != Carrier::Stream && !job.engine.removes_detached();
     let abandoned = abandoned || (job.carrier == Carrier::Stream && !job.engine.removes_without_client());
     let keeper = if job.terminal || abandoned {
@@ -162,11 +161,11 @@ fn slow() -> Error {
     Error::new(Kind::Engine, "the engine did not start the box").because(why).hint("jitbox doctor")
 }
 
-async fn connect(job: &mut Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)> {
+async fn connect(job: &Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)> {
     match job.carrier {
         Carrier::Stream => {
-            job.plan.start = Start::Attached;
-            let mut child = Cmd::engine(job.engine, argv::run(job.engine, &job.plan)).start_piped()?;
+            let plan = job.plan.clone().started(Start::Attached);
+            let mut child = Cmd::engine(job.engine, argv::run(job.engine, plan.plan())).start_piped()?;
             let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
                 return Err(Error::failed("the engine's streams are missing"));
             };
@@ -174,11 +173,11 @@ async fn connect(job: &mut Job<'_>, run: &Run) -> Result<(Sender, Receiver, Clie
             Ok((sender, receiver, Client::new(child)))
         }
         Carrier::Local(Reach::Descriptor) => {
-            job.plan.start = Start::Descriptor;
+            let plan = job.plan.clone().started(Start::Descriptor);
             let (ours, theirs) = UnixStream::pair().doing(|| "can't make the link".into())?;
             let theirs = theirs.into_std().doing(|| "can't make the link".into())?;
             theirs.set_nonblocking(false).doing(|| "can't make the link".into())?;
-            let command = Cmd::engine(job.engine, argv::run(job.engine, &job.plan));
+            let command = Cmd::engine(job.engine, argv::run(job.engine, plan.plan()));
             let client = Client::new(command.start_quiet(Some(OwnedFd::from(theirs)))?);
             let (sender, receiver) = link::over_socket(ours);
             Ok((sender, receiver, client))
@@ -188,8 +187,8 @@ async fn connect(job: &mut Job<'_>, run: &Run) -> Result<(Sender, Receiver, Clie
             let listener = UnixListener::bind(&path).doing(|| "can't make the link".into())?;
             // The box's user is nobody outside; the folder above is closed to everybody but us.
             std::fs::set_permissions(&path, Permissions::from_mode(0o666)).doing(|| "can't make the link".into())?;
-            job.plan.start = Start::Socket(path);
-            let command = Cmd::engine(job.engine, argv::run(job.engine, &job.plan));
+            let plan = job.plan.clone().started(Start::Socket(path));
+            let command = Cmd::engine(job.engine, argv::run(job.engine, plan.plan()));
             let mut client = Client::new(command.start_quiet(None)?);
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted.doing(|| "can't make the link".into())?,

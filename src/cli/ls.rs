@@ -1,0 +1,48 @@
+//! `jitbox ls`: the boxes.
+
+use std::process::ExitCode;
+
+use crate::context::Context;
+use crate::error::{Doing, Result};
+use crate::state::{Layout, boxes};
+use crate::ui;
+
+/// Lists the boxes.
+pub fn run(context: &Context, json: bool) -> Result<ExitCode> {
+    let all = boxes::all(&Layout::new(context))?;
+    if json {
+        let rows: Vec<_> = all
+            .iter()
+            .map(|record| {
+                let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
+                serde_json::json!({
+                    "name": record.name(),
+                    "ecosystem": record.request.ecosystem,
+                    "packages": packages,
+                    "image": record.image,
+                    "base": record.base,
+                    "mcp": record.mcp,
+                    "created": record.created,
+                })
+            })
+            .collect();
+        ui::answer(&serde_json::to_string_pretty(&rows).doing(|| "can't write the list".into())?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    if all.is_empty() {
+        ui::note("no boxes yet");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows: Vec<[String; 3]> = all
+        .iter()
+        .map(|record| {
+            let pinned: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
+            [record.name(), pinned.join(" "), record.image.clone()]
+        })
+        .collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);
+    let (first, second) = (width(0), width(1));
+    let lines: Vec<String> = rows.iter().map(|[a, b, c]| format!("{a:first$}  {b:second$}  {c}")).collect();
+    ui::answer(&lines.join("\n"));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,42 @@
+//! `jitbox rm`: removes boxes and their images.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use crate::context::Context;
+use crate::engine::argv;
+use crate::error::{Error, Result};
+use crate::exec::{Cmd, last_words};
+use crate::image::build::image_exists;
+use crate::session::Session;
+use crate::state::boxes;
+use crate::ui;
+
+/// How long an engine may take to remove an image.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// Removes the boxes of these names. An image that another box uses stays.
+pub fn run(context: &Context, names: &[String]) -> Result<ExitCode> {
+    let session = Session::open(context)?;
+    let all = boxes::all(&session.layout)?;
+    for name in names {
+        let matching: Vec<_> = all.iter().filter(|record| record.name() == *name).collect();
+        if matching.is_empty() {
+            return Err(Error::not_found(format!("no box is called `{name}`")).hint("jitbox ls"));
+        }
+        for record in matching {
+            boxes::forget(&session.layout, record)?;
+            let shared = boxes::all(&session.layout)?.iter().any(|other| other.image == record.image);
+            if shared || !image_exists(&session.engine, &record.image)? {
+                continue;
+            }
+            let command = Cmd::engine(&session.engine, argv::remove_images(&session.engine, std::slice::from_ref(&record.image)));
+            let output = command.output(&[], LIMIT)?;
+            if !output.status.success() {
+                let words = last_words(&output.stderr);
+                ui::note(&format!("the image `{}` stays: {words}", record.image));
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,128 @@
+//! The shims' whole life: `npx-safe` and `uvx-safe` take the line that `npx` and `uvx` would.
+
+use std::process::ExitCode;
+
+use jitbox_guest::protocol::End;
+use nix::libc;
+
+use crate::context::Context;
+use crate::error::{Error, Result};
+use crate::launch::{self, Launch, Launcher, Request};
+use crate::session::Session;
+use crate::supervise::keeper;
+use crate::{cli, ui};
+
+/// Runs the shim for `launcher`.
+pub fn main(launcher: Launcher) -> ExitCode {
+    let context = Context::read();
+    if called_as_keeper(&context) {
+        return if keeper::keep().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    ui::speak_as(launcher.shim());
+    run(launcher, &context)
+}
+
+/// Whether we were started to be the keeper.
+pub fn called_as_keeper(context: &Context) -> bool {
+    context.program == keeper::NAME
+}
+
+/// Runs one line; the exit code is the program's own.
+pub fn run(launcher: Launcher, context: &Context) -> ExitCode {
+    match line(launcher, context) {
+        Ok(code) => code,
+        Err(e) => {
+            ui::failure(&e);
+            ExitCode::from(e.shim_exit_code())
+        }
+    }
+}
+
+fn line(launcher: Launcher, context: &Context) -> Result<ExitCode> {
+    let launch = match launch::parse(launcher, &context.args)? {
+        Request::Run(launch) => launch,
+        Request::Help => {
+            ui::answer(&cli::help::shim(launcher));
+            return Ok(ExitCode::SUCCESS);
+        }
+        Request::Version => {
+            ui::answer(&format!("{} {}", launcher.shim(), env!("CARGO_PKG_VERSION")));
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    if launch.tighten.plan {
+        return cli::plan::show(context, &launch, false, false);
+    }
+    let session = Session::open(context)?;
+    let record = session.find_or_make(&launch)?;
+    let policy = session.decide(&launch);
+    announce(&session, &policy);
+    let end = session.run(&launch, &record, &policy)?;
+    exit(&launch, end)
+}
+
+/// What a person should know before the program starts; nothing in the normal case.
+fn announce(session: &Session<'_>, policy: &crate::policy::Policy) {
+    for (path, why) in &policy.not_mounted {
+        ui::note(&format!("`{}` stays outside: {why}", path.display()));
+    }
+    if !policy.held_back.is_empty() {
+        let names = policy.held_back.join(", ");
+        ui::note(&format!("not passed on: {names} (to pass one, list it under [env] pass in jitbox's config.toml)"));
+    }
+    if policy.network != crate::plan::Network::None {
+        ui::note("the network is open, as config.toml says");
+    }
+    if !session.engine.enforces_all() {
+        ui::note(&format!(
+            "this {} can't limit memory, processes and processors; the first two are watched from inside",
+            session.engine.kind.name()
+        ));
+    }
+}
+
+/// The program's end as our own.
+fn exit(launch: &Launch, end: End) -> Result<ExitCode> {
+    match end {
+        End::Exited(code) => Ok(ExitCode::from(code)),
+        End::Signaled(signal) => {
+            if launch.launcher == Launcher::Npx {
+                // npm ends by the same signal as its child.
+                die_by(signal);
+            }
+            Ok(ExitCode::from(128u8.wrapping_add(signal as u8)))
+        }
+        End::NotStarted(errno) => {
+            let why = std::io::Error::from_raw_os_error(errno);
+            let error = Error::failed("the program could not be started").because(why);
+            ui::failure(&error);
+            // sh(1): 127 not found, 126 found but not to be executed.
+            Ok(ExitCode::from(if errno == libc::ENOENT { 127 } else { 126 }))
+        }
+        End::OverMemory(bytes) => {
+            let error = Error::failed(format!("ended for using {} MiB of memory", bytes >> 20));
+            ui::failure(&error.hint("raise [limits] memory in jitbox's config.toml"));
+            Ok(ExitCode::from(137))
+        }
+        End::OverPids(count) => {
+            let error = Error::failed(format!("ended for having {count} processes and threads"));
+            ui::failure(&error.hint("raise [limits] pids in jitbox's config.toml"));
+            Ok(ExitCode::from(137))
+        }
+    }
+}
+
+/// Ends this process by `signal`. Returns only if the signal does not end a process.
+#[expect(unsafe_code, reason = "resetting a signal's disposition")]
+fn die_by(signal: i32) {
+    use nix::sys::resource::{Resource, setrlimit};
+    use nix::sys::signal::{SigHandler, Signal, raise};
+    let Ok(signal) = Signal::try_from(signal) else {
+        return;
+    };
+    // The program may have left a core of its own; ours is of no interest.
+    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
+    // SAFETY: SIG_DFL is no handler of ours that could run at a bad time.
+    let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
+    let _ = raise(signal);
+}
