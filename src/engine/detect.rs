@@ -120,6 +120,8 @@ pub struct Survey {
     pub chosen: Option<usize>,
     /// What decided.
     pub why: Why,
+    /// The kinds that may be used, in order.
+    pub wanted: Vec<Kind>,
 }
 
 /// Finds the engine to use.
@@ -187,7 +189,7 @@ fn survey_on(machine: &Machine<'_>, context: &Context, config: &Config, layout: 
     }
     let usable = |kind: &Kind| found.iter().position(|f| f.kind == *kind && f.engine.is_ok());
     let chosen = wanted.kinds.iter().find_map(usable);
-    Ok(Survey { found, chosen, why: wanted.why })
+    Ok(Survey { found, chosen, why: wanted.why, wanted: wanted.kinds })
 }
 
 impl Found {
