@@ -112,10 +112,7 @@ pub struct Images {
 
 impl Default for Images {
     fn default() -> Self {
-        Self {
-            node: "node:{version}-trixie-slim".into(),
-            python: "python:{version}-slim-trixie".into(),
-        }
+        Self { node: "node:{version}-trixie-slim".into(), python: "python:{version}-slim-trixie".into() }
     }
 }
 
@@ -139,12 +136,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            memory: 512 << 20,
-            cpus: 2.0,
-            pids: 256,
-            tmp: 64 << 20,
-        }
+        Self { memory: 512 << 20, cpus: 2.0, pids: 256, tmp: 64 << 20 }
     }
 }
 
@@ -286,15 +278,7 @@ mod tests {
         assert_eq!(config.network, Network::Open);
         assert_eq!(config.env.pass, ["A_B"]);
         assert_eq!(config.images.python, Images::default().python);
-        assert_eq!(
-            config.limits,
-            Limits {
-                memory: 1 << 30,
-                cpus: 1.0,
-                pids: 64,
-                tmp: 128 << 20
-            }
-        );
+        assert_eq!(config.limits, Limits { memory: 1 << 30, cpus: 1.0, pids: 64, tmp: 128 << 20 });
         assert_eq!(Config::parse("").unwrap(), Config::default());
         let path = Config::parse("engine = \"/opt/podman/bin/podman\"").unwrap();
         assert_eq!(path.engine, Some(EngineChoice::Program("/opt/podman/bin/podman".into())));

@@ -9,6 +9,7 @@
 
 mod cache;
 mod candidate;
+mod choice;
 mod endpoint;
 mod environment;
 mod probe;
@@ -24,8 +25,10 @@ use sha2::{Digest, Sha256};
 
 use self::cache::{Memory, Record};
 use self::candidate::Candidate;
+pub use self::choice::Why;
+use self::choice::wanted;
 use self::probe::Probed;
-use crate::config::{Config, EngineChoice};
+use crate::config::Config;
 use crate::context::Context;
 use crate::engine::{Engine, Facts, Kind};
 use crate::error::{Error, Result};
@@ -48,7 +51,7 @@ const PROGRAM_DIRS: [&str; 9] = [
     "/Applications/OrbStack.app/Contents/MacOS/xbin",
 ];
 /// The same, under the home directory.
-const HOME_PROGRAM_DIRS: [&str; 5] = [".docker/bin", ".rd/bin", ".orbstack/bin", "bin", ".local/bin"];
+const HOME_PROGRAM_DIRS: [&str; 3] = [".docker/bin", ".rd/bin", ".orbstack/bin"];
 
 /// What detection asks of the machine; tests put their own in its place.
 struct Machine<'a> {
@@ -68,34 +71,6 @@ impl Machine<'_> {
     }
 }
 
-/// Why an engine was chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Why {
-    /// The user's settings name it.
-    Settings,
-    /// This variable asks for it.
-    Variable(&'static str),
-    /// It is the first that works.
-    First,
-}
-
-impl std::fmt::Display for Why {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Settings => f.write_str("the settings name it"),
-            Self::Variable(name) => write!(f, "{name} is set"),
-            Self::First => f.write_str("the first that works"),
-        }
-    }
-}
-
-/// Which engines may be used, in order.
-struct Wanted {
-    kinds: Vec<Kind>,
-    program: Option<PathBuf>,
-    why: Why,
-}
-
 /// One engine, as looked at by [`survey`].
 #[derive(Debug)]
 pub struct Found {
@@ -107,6 +82,8 @@ pub struct Found {
     pub endpoint: Vec<std::ffi::OsString>,
     /// It is driven because this `docker` is podman.
     pub instead_of: Option<PathBuf>,
+    /// There is no program of that name.
+    pub missing: bool,
     /// The engine, or why it can't be used.
     pub engine: Result<Engine>,
 }
@@ -120,6 +97,8 @@ pub struct Survey {
     pub chosen: Option<usize>,
     /// What decided.
     pub why: Why,
+    /// The kinds that may be used, in order.
+    pub wanted: Vec<Kind>,
 }
 
 /// Finds the engine to use.
@@ -181,59 +160,19 @@ fn survey_on(machine: &Machine<'_>, context: &Context, config: &Config, layout: 
         let named = wanted.program.as_deref().filter(|_| wanted.kinds == [kind]);
         found.push(match search.candidate(kind, named) {
             Ok(Some(candidate)) => search.look(kind, candidate),
-            Ok(None) => Found::without_program(kind, trouble::nothing_found(&[kind])),
+            Ok(None) => Found { missing: true, ..Found::without_program(kind, trouble::nothing_found(&[kind])) },
             Err(error) => Found::without_program(kind, error),
         });
     }
     let usable = |kind: &Kind| found.iter().position(|f| f.kind == *kind && f.engine.is_ok());
     let chosen = wanted.kinds.iter().find_map(usable);
-    Ok(Survey { found, chosen, why: wanted.why })
+    Ok(Survey { found, chosen, why: wanted.why, wanted: wanted.kinds })
 }
 
 impl Found {
     fn without_program(kind: Kind, error: Error) -> Self {
-        Self { kind, program: None, endpoint: Vec::new(), instead_of: None, engine: Err(error) }
+        Self { kind, program: None, endpoint: Vec::new(), instead_of: None, missing: false, engine: Err(error) }
     }
-}
-
-fn wanted(context: &Context, config: &Config) -> Result<Wanted> {
-    let one = |kind, why| Wanted { kinds: vec![kind], program: None, why };
-    match &config.engine {
-        Some(EngineChoice::Kind(kind)) => return Ok(one(*kind, Why::Settings)),
-        Some(EngineChoice::Program(program)) => {
-            let kind = kind_of(program)?;
-            return Ok(Wanted { kinds: vec![kind], program: Some(program.clone()), why: Why::Settings });
-        }
-        None => {}
-    }
-    if let Some(value) = context.env.get("JITBOX_ENGINE") {
-        let kind = value.to_str().and_then(Kind::named).ok_or_else(|| {
-            let error = Error::refused("JITBOX_ENGINE has to be docker, podman or nerdctl");
-            error.hint(format!("a program's path can be named in `{}`: engine = \"/path\"", Config::path(context).display()))
-        })?;
-        return Ok(one(kind, Why::Variable("JITBOX_ENGINE")));
-    }
-    if endpoint::docker_host(context).is_some() {
-        return Ok(one(Kind::Docker, Why::Variable("DOCKER_HOST")));
-    }
-    for (name, kind) in [
-        ("DOCKER_CONTEXT", Kind::Docker),
-        ("CONTAINER_HOST", Kind::Podman),
-        ("CONTAINER_CONNECTION", Kind::Podman),
-    ] {
-        if context.env.get(name).is_some() {
-            return Ok(one(kind, Why::Variable(name)));
-        }
-    }
-    Ok(Wanted { kinds: Kind::ALL.to_vec(), program: None, why: Why::First })
-}
-
-/// The kind of a program that was named by its path.
-fn kind_of(program: &Path) -> Result<Kind> {
-    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    Kind::ALL.into_iter().find(|kind| name.starts_with(kind.name())).ok_or_else(|| {
-        Error::refused(format!("can't tell which engine `{}` is", program.display())).hint("its name has to begin with docker, podman or nerdctl")
-    })
 }
 
 struct Search<'a> {
@@ -308,6 +247,7 @@ impl Search<'_> {
             program: Some(candidate.program.clone()),
             endpoint: candidate.endpoint.args.clone(),
             instead_of: candidate.instead_of.clone(),
+            missing: false,
             engine: Err(Error::failed("not asked")),
         };
         found.engine = self.ask(candidate, fingerprint, same_kernel).map(|(candidate, facts)| {

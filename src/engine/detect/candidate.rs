@@ -42,7 +42,13 @@ impl Candidate {
 }
 
 /// Searches `kind`'s program, or takes the one that was named. `None`: there is none.
-pub(super) fn of(context: &Context, machine: &Machine<'_>, kind: Kind, named: Option<&Path>, runtime: Option<&str>) -> Result<Option<Candidate>> {
+pub(super) fn of(
+    context: &Context,
+    machine: &Machine<'_>,
+    kind: Kind,
+    named: Option<&Path>,
+    runtime: Option<&str>,
+) -> Result<Option<Candidate>> {
     let found = match named {
         Some(program) => Some(trusted(program, context.uid).map(|()| program.to_owned())?),
         None => search(context, machine, kind)?,
@@ -56,7 +62,8 @@ pub(super) fn of(context: &Context, machine: &Machine<'_>, kind: Kind, named: Op
     let (kind, program, instead_of) = candidate;
     if matches!(kind, Kind::Nerdctl) && wraps(&program, &["limactl", "colima", "rdctl"]) {
         // Such a shell hands arguments to a shell in a virtual machine.
-        let error = Error::new(Failure::Engine, format!("`{}` is a shell into a virtual machine, which can't be driven safely", program.display()));
+        let error =
+            Error::new(Failure::Engine, format!("`{}` is a shell into a virtual machine, which can't be driven safely", program.display()));
         return Err(error.hint("use its docker: set engine = \"docker\""));
     }
     make(context, machine, kind, program, instead_of, runtime).map(Some)
@@ -144,7 +151,9 @@ fn podman_behind(context: &Context, machine: &Machine<'_>, docker: &Path) -> Res
     let mut magic = [0; 2];
     let script = std::fs::File::open(&real).and_then(|mut file| file.read_exact(&mut magic)).is_ok_and(|()| &magic == b"#!");
     if script {
-        return Err(Error::new(Failure::Engine, format!("`{}` only calls podman, which is not there", docker.display())).hint("install podman"));
+        return Err(
+            Error::new(Failure::Engine, format!("`{}` only calls podman, which is not there", docker.display())).hint("install podman")
+        );
     }
     trusted(&real, context.uid).map(|()| real)
 }

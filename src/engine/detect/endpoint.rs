@@ -136,12 +136,7 @@ fn default_docker(context: &Context, machine: &Machine<'_>) -> Endpoint {
     let socket = places.iter().find(|place| usable(place)).unwrap_or(&places[0]).clone();
     let mut host = OsString::from("unix://");
     host.push(&socket);
-    Endpoint {
-        args: vec!["--host".into(), host],
-        socket: Some(socket),
-        watch: places,
-        ..Endpoint::default()
-    }
+    Endpoint { args: vec!["--host".into(), host], socket: Some(socket), watch: places, ..Endpoint::default() }
 }
 
 /// We may connect to the socket.

@@ -68,7 +68,9 @@ pub(super) fn of(context: &Context, kind: Kind, program: &Path, endpoint: &Endpo
             set(name, value.into());
         }
     }
-    if endpoint.ssh && let Some(agent) = context.env.get("SSH_AUTH_SOCK") {
+    if endpoint.ssh
+        && let Some(agent) = context.env.get("SSH_AUTH_SOCK")
+    {
         set("SSH_AUTH_SOCK", agent.into());
     }
     if matches!(kind, Kind::Podman) {

@@ -1,0 +1,172 @@
+//! The single checks.
+
+use std::path::Path;
+
+use super::Check;
+use crate::config::Config;
+use crate::context::Context;
+use crate::engine::caps::{Carrier, Reach};
+use crate::engine::{Builder, Enforces, Engine, Kind};
+use crate::error::{Error, Result};
+use crate::state::{self, Layout};
+
+/// The longest path of a socket, without its closing zero (unix(7)).
+const SOCKET_PATH: usize = 107;
+/// How much of it a run's own folder and socket take.
+const RUN_PATH: usize = 40;
+
+pub(super) fn fine(id: &'static str, what: &'static str, detail: impl Into<String>) -> Check {
+    Check { id, what, ok: true, detail: detail.into(), fix: None }
+}
+
+pub(super) fn failed(id: &'static str, what: &'static str, error: &Error) -> Check {
+    let fix = (!error.hints.is_empty()).then(|| error.hints.join("; "));
+    Check { id, what, ok: false, detail: error.to_string(), fix }
+}
+
+fn lacking(id: &'static str, what: &'static str, detail: impl Into<String>, fix: &str) -> Check {
+    Check { id, what, ok: false, detail: detail.into(), fix: Some(fix.into()) }
+}
+
+pub(super) fn settings_check(context: &Context, settings: &Result<Config>) -> Check {
+    const WHAT: &str = "the settings can be read";
+    let path = Config::path(context);
+    match settings {
+        Ok(_) if path.exists() => fine("settings", WHAT, path.display().to_string()),
+        Ok(_) => fine("settings", WHAT, format!("defaults (there is no {})", path.display())),
+        Err(error) => failed("settings", WHAT, error),
+    }
+}
+
+pub(super) fn records(layout: &Layout) -> Check {
+    const WHAT: &str = "records can be kept";
+    let made = state::private_dir(layout.root());
+    let writable = made.and_then(|()| state::store::write_bytes(&layout.root().join("doctor"), b""));
+    match writable.and_then(|()| state::store::remove(&layout.root().join("doctor"))) {
+        Ok(()) => fine("records", WHAT, layout.root().display().to_string()),
+        Err(error) => failed("records", WHAT, &error),
+    }
+}
+
+pub(super) fn sockets(layout: &Layout) -> Check {
+    const WHAT: &str = "the folder of sockets is short enough";
+    let runs = layout.runs();
+    if runs.as_os_str().len() + RUN_PATH <= SOCKET_PATH {
+        return fine("sockets", WHAT, runs.display().to_string());
+    }
+    let detail = format!("{} is too long for the path of a socket: boxes are reached over the slower stream", runs.display());
+    lacking("sockets", WHAT, detail, "log in so that /run/user/UID is made, or set XDG_RUNTIME_DIR")
+}
+
+pub(super) fn limits(engine: &Engine) -> Check {
+    const WHAT: &str = "the engine enforces limits";
+    let Enforces { memory, pids, cpus } = engine.facts.enforces;
+    let all = [("memory", memory), ("pids", pids), ("cpus", cpus)];
+    let missing: Vec<&str> = all.iter().filter(|(_, holds)| !holds).map(|(name, _)| *name).collect();
+    if missing.is_empty() {
+        return fine("limits", WHAT, "memory, pids and cpus");
+    }
+    let detail = format!("not {}: our own process in the box watches memory and pids instead", missing.join(", "));
+    let fix = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        "delegate the controllers to users: a file /etc/systemd/system/user@.service.d/delegate.conf with `[Service]` and \
+         `Delegate=cpu cpuset memory pids`, then sudo systemctl daemon-reload, and log in again"
+    } else {
+        "rootless limits need cgroups v2: boot with systemd.unified_cgroup_hierarchy=1"
+    };
+    lacking("limits", WHAT, detail, fix)
+}
+
+pub(super) fn builder(engine: &Engine) -> Check {
+    const WHAT: &str = "images are built with secrets and caches kept apart";
+    match engine.facts.builder {
+        Builder::Buildkit => fine("builder", WHAT, "BuildKit"),
+        Builder::Buildah => fine("builder", WHAT, "buildah"),
+        Builder::Classic => {
+            let detail = "docker's classic builder: private registries and the shared package cache are not available in builds";
+            lacking("builder", WHAT, detail, "install docker's buildx plugin (package docker-buildx-plugin or docker-buildx)")
+        }
+    }
+}
+
+/// The carrier's name, and why it is that one.
+pub(super) fn carrier(engine: &Engine) -> (&'static str, &'static str) {
+    match engine.carrier() {
+        Carrier::Local(Reach::Descriptor) => ("descriptors", "boxes share this kernel, and podman passes descriptors on"),
+        Carrier::Local(Reach::Mount) => ("socket", "boxes share this kernel"),
+        Carrier::Stream if engine.facts.remote => ("stream", "boxes run on another machine or in a virtual one"),
+        Carrier::Stream if engine.facts.same_kernel == Some(false) => ("stream", "boxes have a kernel of their own"),
+        Carrier::Stream => ("stream", "until the first run has shown whether boxes share this kernel"),
+    }
+}
+
+pub(super) fn carrier_check(engine: &Engine) -> Check {
+    let (name, why) = carrier(engine);
+    fine("carrier", "how boxes are reached", format!("{name}: {why}"))
+}
+
+/// Rootless podman maps users of a box to sub-ids.
+pub(super) fn sub_ids(context: &Context, engine: &Engine) -> Option<Check> {
+    const WHAT: &str = "the user has ids for users in boxes";
+    if !matches!(engine.kind, Kind::Podman) || !engine.facts.rootless || engine.facts.remote {
+        return None;
+    }
+    let user = nix::unistd::User::from_uid(context.uid.into()).ok().flatten().map(|user| user.name);
+    let names = [user.clone().unwrap_or_default(), context.uid.to_string()];
+    let has = |file: &str| {
+        let text = std::fs::read_to_string(file).unwrap_or_default();
+        text.lines().filter_map(|line| line.split(':').next()).any(|name| names.iter().any(|ours| ours == name))
+    };
+    if has("/etc/subuid") && has("/etc/subgid") {
+        return Some(fine("sub-ids", WHAT, "/etc/subuid and /etc/subgid"));
+    }
+    let user = user.unwrap_or_else(|| "USER".into());
+    let fix = format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user} && podman system migrate");
+    let detail = "no entry in /etc/subuid and /etc/subgid (fine if a directory service gives them out)";
+    Some(lacking("sub-ids", WHAT, detail, &fix))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Architecture, Facts};
+
+    fn engine(builder: Builder, limits: bool) -> Engine {
+        Engine {
+            kind: Kind::Docker,
+            program: "/usr/bin/docker".into(),
+            endpoint: vec!["--host".into(), "unix:///var/run/docker.sock".into()],
+            environment: Vec::new(),
+            runtime: None,
+            facts: Facts {
+                version: "20.10".into(),
+                product: None,
+                rootless: false,
+                remote: false,
+                enforces: Enforces { memory: limits, pids: true, cpus: limits },
+                builder,
+                architecture: Architecture::X86_64,
+                selinux: false,
+                same_kernel: None,
+            },
+        }
+    }
+
+    #[test]
+    fn what_is_missing_comes_with_what_to_type() {
+        assert!(limits(&engine(Builder::Classic, true)).ok);
+        let check = limits(&engine(Builder::Classic, false));
+        assert!(!check.ok && check.detail.contains("memory, cpus") && check.fix.is_some());
+        assert!(builder(&engine(Builder::Classic, true)).fix.unwrap().contains("buildx"));
+        assert!(builder(&engine(Builder::Buildkit, true)).ok);
+    }
+
+    #[test]
+    fn the_carrier_is_explained() {
+        let mut engine = engine(Builder::Buildkit, true);
+        assert!(carrier(&engine).1.contains("first run"));
+        engine.facts.same_kernel = Some(true);
+        assert_eq!(carrier(&engine).0, "socket");
+        engine.facts.remote = true;
+        assert_eq!(carrier(&engine).0, "stream");
+    }
+}
