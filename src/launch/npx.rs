@@ -105,8 +105,8 @@ impl Line {
 
     fn switch(&mut self, row: &OptionRow, name: &str, on: bool) -> Result<()> {
         match row.effect {
-            Effect::Help if on => self.help = true,
-            Effect::Version if on => self.version = true,
+            Effect::Help => self.help = on,
+            Effect::Version => self.version = on,
             Effect::Refused(refusal) => return Err(refusal.error(name)),
             Effect::RefusedOn(refusal) if on => return Err(refusal.error(name)),
             Effect::RefusedOff(refusal) if !on => return Err(refusal.error(name)),
@@ -235,3 +235,7 @@ fn unknown(name: &str) -> Error {
     }
     unknown_option(Launcher::Npx, name, TABLE)
 }
+
+#[cfg(test)]
+#[path = "npx_tests.rs"]
+mod tests;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
-use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+use pep508_rs::{ExtraName, PackageName};
 
 use super::{UnsupportedForm, shown};
 use crate::error::{Error, Result};
@@ -96,9 +96,17 @@ impl PypiSpec {
             .unwrap_or(text.len());
         let (typed, rest) = text.split_at(name_end);
         PypiName::parse(typed).map_err(|_| invalid_name(text))?;
+        // pep508_rs panics on extras such as `[x.]`, so only names and specifiers are left to
+        // the crates.
+        let (extras, rest) = match rest.trim_start().strip_prefix('[') {
+            None => (Vec::new(), rest),
+            Some(inner) => inner
+                .split_once(']')
+                .and_then(|(extras, rest)| Some((parse_extras(extras)?, rest)))
+                .ok_or_else(|| malformed(text, "its extras can't be read"))?,
+        };
+        let rest = rest.trim();
         refuse_direct(text, typed, rest)?;
-        let requirement = Requirement::<VerbatimUrl>::from_str(text)
-            .map_err(|e| malformed(text, &e.message.to_string()))?;
         if rest.contains(';') {
             return Err(Error::refused(format!(
                 "`{}` has a condition, which can't be checked here",
@@ -106,13 +114,15 @@ impl PypiSpec {
             ))
             .hint("leave out the `;` and what follows it"));
         }
-        let request = match requirement.version_or_url {
-            None => PypiRequest::Any,
-            Some(VersionOrUrl::VersionSpecifier(s)) if s.is_empty() => PypiRequest::Any,
-            Some(VersionOrUrl::VersionSpecifier(s)) => PypiRequest::Specifiers(s),
-            Some(VersionOrUrl::Url(_)) => return Err(UnsupportedForm::Url.refuse(text)),
+        // PEP 508 allows parentheses around the versions.
+        let inner = rest.strip_prefix('(').and_then(|r| r.strip_suffix(')'));
+        let specifiers = VersionSpecifiers::from_str(inner.unwrap_or(rest).trim())
+            .map_err(|e| malformed(text, e.to_string().lines().next().unwrap_or_default()))?;
+        let request = if specifiers.is_empty() {
+            PypiRequest::Any
+        } else {
+            PypiRequest::Specifiers(specifiers)
         };
-        let extras = requirement.extras.iter().map(ToString::to_string).collect();
         Self::new(typed, extras, request)
     }
 
@@ -145,17 +155,13 @@ fn parse_extras(inner: &str) -> Option<Vec<String>> {
     inner
         .split(',')
         .map(|extra| Some(extra.trim()).filter(|e| !e.is_empty()))
-        .map(|extra| ExtraName::from_str(extra?).ok().map(|e| e.to_string()))
+        .map(|extra| Some(ExtraName::from_str(extra?).ok()?.to_string()))
         .collect()
 }
 
-/// `name @ URL`, and what only looks like `name@version`.
+/// What comes after name and extras: `@ URL`, or what only looks like `@version`.
 fn refuse_direct(text: &str, typed: &str, rest: &str) -> Result<()> {
-    let after_extras = match rest.trim_start().strip_prefix('[') {
-        Some(inner) => inner.split_once(']').map_or("", |(_, after)| after),
-        None => rest,
-    };
-    let Some(target) = after_extras.trim_start().strip_prefix('@') else {
+    let Some(target) = rest.strip_prefix('@') else {
         return Ok(());
     };
     if let Some(form) = unsupported_form(target.trim()) {
@@ -231,6 +237,170 @@ impl fmt::Display for PypiSpec {
             PypiRequest::Specifiers(s) => {
                 let text = s.to_string();
                 write!(f, "{}", text.replace(' ', ""))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn names() {
+        for (typed, want) in [
+            ("mcp-server-fetch", "mcp-server-fetch"),
+            ("MCP_Server.Fetch", "mcp-server-fetch"),
+            ("a__b--c..d", "a-b-c-d"),
+            ("3", "3"),
+        ] {
+            assert_eq!(
+                PypiName::parse(typed)
+                    .map(|n| n.as_str().to_owned())
+                    .as_deref(),
+                Ok(want)
+            );
+        }
+        for typed in [
+            "",
+            "-a",
+            "a-",
+            ".",
+            "..",
+            "_",
+            "a/b",
+            "a b",
+            "a\0",
+            "é",
+            "a@b",
+            "a[b]",
+            "\u{2013}y",
+        ] {
+            assert!(
+                !PypiName::parse(typed).unwrap_err().hints.is_empty(),
+                "{typed:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn commands() {
+        for (text, typed, want) in [
+            ("pkg", "pkg", "pkg"),
+            ("PyCowsay", "PyCowsay", "pycowsay"),
+            ("pkg@1.2", "pkg", "pkg==1.2"),
+            ("pkg@1.2rc1", "pkg", "pkg==1.2rc1"),
+            ("pkg@latest", "pkg", "pkg@latest"),
+            ("My.Pkg[B, a]@latest", "My.Pkg", "my-pkg[a,b]@latest"),
+            ("pkg[x]@1", "pkg", "pkg[x]==1"),
+            ("pkg==1", "pkg", "pkg==1"),
+            ("pkg == 1.*", "pkg", "pkg==1.*"),
+            ("pkg>=1,<2", "pkg", "pkg>=1,<2"),
+            ("pkg [x,x] ~= 1.2", "pkg", "pkg[x]~=1.2"),
+            ("pkg (>=1)", "pkg", "pkg>=1"),
+            ("pkg[]", "pkg", "pkg"),
+        ] {
+            let spec = PypiSpec::parse_command(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+            assert_eq!(
+                (spec.typed.as_str(), spec.to_string().as_str()),
+                (typed, want),
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            "pkg@",
+            "pkg@next",
+            "pkg@^1",
+            "pkg@1.*",
+            "pkg@LATEST",
+            "pkg=1",
+            "pkg>",
+            "pkg[",
+            "pkg[x",
+            "pkg[,]",
+            "pkg[x.]",
+            "pkg[x.",
+            "pkg x",
+            "a,b",
+            "@1",
+            "[x]",
+            "==1",
+            "pkg;python_version>'3'",
+            "pkg>=1 ; extra == 'x'",
+            "pkg-",
+            "\u{2013}y",
+        ] {
+            assert!(
+                !PypiSpec::parse_command(text).unwrap_err().hints.is_empty(),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn requirements_have_no_at() {
+        assert_eq!(
+            PypiSpec::parse_requirement("mcp<2")
+                .map(|s| s.to_string())
+                .as_deref(),
+            Ok("mcp<2")
+        );
+        for text in ["a@1.2", "a@latest", "a[x] @ 1.2"] {
+            let error = PypiSpec::parse_requirement(text).unwrap_err();
+            assert!(error.what.contains("does not name a version"), "{error}");
+        }
+    }
+
+    #[test]
+    fn other_forms_are_told_apart() {
+        use UnsupportedForm::{Directory, File, Git, Url};
+        for (text, want) in [
+            ("git+https://h/o/r", Git),
+            ("git+https://h/o/r.git@v1#subdirectory=d", Git),
+            ("git+ssh://git@h/o/r", Git),
+            ("pkg @ git+https://h/o/r", Git),
+            ("pkg@git+https://h/o/r", Git),
+            ("pkg[x] @ https://h/x.whl", Url),
+            ("https://h/x.whl", Url),
+            ("https://user@h/x", Url),
+            ("./x.whl", File),
+            ("x.tar.gz", File),
+            ("file:///d/x.whl", File),
+            ("pkg @ ./x.whl", File),
+            ("./dir", Directory),
+            ("dir/", Directory),
+            (".", Directory),
+            (".[x]", Directory),
+            ("~/d", Directory),
+            ("file:///d", Directory),
+            ("C:\\d", Directory),
+            ("pkg@./d", Directory),
+        ] {
+            let error = PypiSpec::parse_command(text).unwrap_err();
+            assert_eq!(error, want.refuse(text), "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn never_panics(text in any::<String>()) {
+            let _ = PypiSpec::parse_command(&text);
+            let _ = PypiSpec::parse_requirement(&text);
+        }
+
+        #[test]
+        fn never_panics_near_the_grammar(text in "[a-zA-Z0-9._-]{0,4}(\\[[a-z,]{0,4}\\]?)?[ @<>=!~;#$\\{\\}(]{0,3}[a-z0-9.*/:]{0,6}") {
+            let _ = PypiSpec::parse_command(&text);
+        }
+
+        #[test]
+        fn what_is_shown_parses_again(text in "[a-zA-Z][a-z0-9._-]{0,4}(\\[[a-z]\\])?(@|==|>=|~=)[0-9]\\.[0-9](rc1)?") {
+            if let Ok(spec) = PypiSpec::parse_command(&text) {
+                let again = PypiSpec::parse_command(&spec.to_string());
+                prop_assert_eq!(again.map(|s| (s.name, s.extras, s.request)), Ok((spec.name, spec.extras, spec.request)));
             }
         }
     }
