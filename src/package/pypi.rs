@@ -117,7 +117,7 @@ impl PypiSpec {
         // PEP 508 allows parentheses around the versions.
         let inner = rest.strip_prefix('(').and_then(|r| r.strip_suffix(')'));
         let specifiers = VersionSpecifiers::from_str(inner.unwrap_or(rest).trim())
-            .map_err(|e| malformed(text, e.to_string().lines().next().unwrap_or_default()))?;
+            .map_err(|_| malformed(text, "its versions can't be read"))?;
         let request = if specifiers.is_empty() {
             PypiRequest::Any
         } else {
@@ -175,7 +175,7 @@ fn refuse_direct(text: &str, typed: &str, rest: &str) -> Result<()> {
 }
 
 fn malformed(text: &str, why: &str) -> Error {
-    let error = Error::usage(format!("`{}` is not a requirement", shown(text))).because(shown(why));
+    let error = Error::usage(format!("`{}` is not a requirement", shown(text))).because(why);
     error.hint("write `pkg`, `pkg[extra]`, `pkg==1.2.3` or `pkg>=1,<2`, and each package as a string of its own")
 }
 
