@@ -144,6 +144,12 @@ fn lines_that_are_refused() {
         // npx would take options of the program, or the package, for its own.
         (&["--no-audit", "pkg", "--port", "3"], "after `--no-audit`"),
         (&["--no-audit", "true", "pkg"], "after `--no-audit`"),
+        (
+            &["--no-expect-results", "null"],
+            "after `--no-expect-results`",
+        ),
+        (&["--no-color", "always"], "after `--no-color`"),
+        (&["--no-browser", "-y", "pkg"], "--no-browser"),
         (&["--no-audit", "pkg", "--", "a"], "after `--no-audit`"),
         (&["--local", "pkg", "--port"], "--local"),
         (&["-yq", "pkg", "--port", "3"], "-yq"),

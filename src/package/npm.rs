@@ -170,7 +170,8 @@ fn parse_request(typed: &str, text: &str) -> Result<NpmRequest> {
     if nodejs_semver::Range::parse(typed).is_ok() {
         return Ok(NpmRequest::Range(typed.to_owned()));
     }
-    if typed.chars().all(is_url_safe) {
+    // With a `*` npm may still see a range that the crate does not (`1.2.03*`).
+    if typed.chars().all(is_url_safe) && !typed.contains('*') {
         return Ok(NpmRequest::Tag(typed.to_owned()));
     }
     Err(malformed().hint(
