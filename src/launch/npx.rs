@@ -105,8 +105,8 @@ impl Line {
 
     fn switch(&mut self, row: &OptionRow, name: &str, on: bool) -> Result<()> {
         match row.effect {
-            Effect::Help if on => self.help = true,
-            Effect::Version if on => self.version = true,
+            Effect::Help => self.help = on,
+            Effect::Version => self.version = on,
             Effect::Refused(refusal) => return Err(refusal.error(name)),
             Effect::RefusedOn(refusal) if on => return Err(refusal.error(name)),
             Effect::RefusedOff(refusal) if !on => return Err(refusal.error(name)),
@@ -168,7 +168,10 @@ fn negated(word: &str) -> Option<&'static OptionRow> {
 /// npx does not know `--no-…` as a switch and skips the word after it, so it looks for the
 /// package behind the package. That does no harm if another plain word or nothing follows.
 fn swallowed<'a>(option: &str, words: &'a [OsString]) -> Result<&'a [OsString]> {
-    let literal = words.first().is_some_and(|w| w == "true" || w == "false");
+    // nopt takes these for the switch's own value.
+    let literal = words
+        .first()
+        .is_some_and(|w| ["true", "false", "null", "always"].iter().any(|l| w == l));
     if literal || words.get(1).is_some_and(|w| dashed(w)) {
         return Err(Error::refused(format!(
             "after `{option}`, npx would take the program's options for its own"
@@ -235,3 +238,7 @@ fn unknown(name: &str) -> Error {
     }
     unknown_option(Launcher::Npx, name, TABLE)
 }
+
+#[cfg(test)]
+#[path = "npx_tests.rs"]
+mod tests;

@@ -123,7 +123,7 @@ pub(super) const fn only(
 impl Refusal {
     /// The error for the option that was typed as `name`.
     pub fn error(self, name: &str) -> Error {
-        Error::refused(format!("{name} {}", self.why)).hint(self.hint)
+        Error::refused(format!("`{name}` {}", self.why)).hint(self.hint)
     }
 }
 

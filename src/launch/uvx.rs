@@ -80,11 +80,17 @@ impl Line {
         if word.len() == 1 {
             return Err(unknown(word));
         }
+        // `-with x` would install a package `ith` for clap, which nobody means.
+        let long = format!("-{}", word.split('=').next().unwrap_or(word));
+        if long.len() > 3 && TABLE.find(&long).is_some() {
+            return Err(
+                Error::usage(format!("`{}` needs a second `-`", shown(word)))
+                    .hint(format!("write `{long}`")),
+            );
+        }
         while let Some((_, letter)) = letters.next() {
             let name = format!("-{letter}");
-            let row = TABLE
-                .find(&name)
-                .ok_or_else(|| unknown_letter(word, &name))?;
+            let row = TABLE.find(&name).ok_or_else(|| unknown(&name))?;
             if row.arity == Arity::Value {
                 let rest = letters.next().map(|(i, _)| &word[i..]);
                 let value = rest.map(|v| v.strip_prefix('=').unwrap_or(v));
@@ -147,30 +153,22 @@ impl Line {
             return Err(no_command(self.from.is_some()));
         };
         let (source, command) = match &self.from {
-            Some(from) => {
-                let command = command_name(Launcher::Uvx, first)?;
-                refuse_script(from, "--from", Some(&command))?;
-                // What Windows calls `x.exe` is `x` in the container.
-                let bare = command.strip_suffix(".exe").filter(|b| !b.is_empty());
-                (from.as_str(), Some(bare.unwrap_or(&command).to_owned()))
-            }
-            None => {
-                let word = text(first)?;
-                refuse_script(word, "the command", None)?;
-                (word, None)
-            }
+            Some(from) => (from.as_str(), Some(first)),
+            None => (text(first)?, None),
         };
+        refuse_script(source, command)?;
         let asked = self.python.flatten();
-        let (first, command, python) = match python::interpreter(source)? {
-            Some(version) => {
-                let command = command.unwrap_or_else(|| "python".to_owned());
-                (None, Some(command), one_version(asked, version)?)
-            }
-            None => (Some(PypiSpec::parse_command(source)?), command, asked),
+        let (package, python) = match python::interpreter(source)? {
+            Some(version) => (None, one_version(asked, version)?),
+            None => (Some(PypiSpec::parse_command(source)?), asked),
+        };
+        let command = match command {
+            Some(word) => Some(executable(word)?),
+            None => package.is_none().then(|| "python".to_owned()),
         };
         Ok(Launch {
             launcher: Launcher::Uvx,
-            packages: first
+            packages: package
                 .into_iter()
                 .chain(self.with)
                 .map(PackageSpec::Pypi)
@@ -236,21 +234,29 @@ fn split_with(value: &str) -> Vec<&str> {
         .collect()
 }
 
-/// uvx takes `x.py` for a script that somebody wants to run, even if there is a package of that name.
-fn refuse_script(word: &str, place: &str, command: Option<&str>) -> Result<()> {
-    let script = word.len() > 3 && word.to_ascii_lowercase().ends_with(".py");
-    if !script {
+/// The command that goes with `--from`. What Windows calls `x.exe` is `x` in the container.
+fn executable(word: &OsStr) -> Result<String> {
+    let name = command_name(Launcher::Uvx, word)?;
+    let bare = name.strip_suffix(".exe").filter(|bare| !bare.is_empty());
+    Ok(bare.map_or_else(|| name.clone(), str::to_owned))
+}
+
+/// uvx takes `x.py` for a script that somebody wants to run, even if there is a package of that
+/// name, as COMMAND and after `--from`.
+fn refuse_script(word: &str, command: Option<&OsString>) -> Result<()> {
+    if word.len() <= 3 || !word.to_ascii_lowercase().ends_with(".py") {
         return Ok(());
     }
     let error = Error::refused(format!(
-        "{place} `{}` looks like a Python script, which uvx does not run",
+        "`{}` looks like a Python script, which uvx does not run",
         shown(word)
     ));
+    let command = command.and_then(|c| c.to_str()).unwrap_or(word);
     Err(match PypiName::parse(word) {
         Ok(name) => error.hint(format!(
             "if you mean the package, write `uvx-safe --from {} {}`",
             name.as_str(),
-            command.unwrap_or(word)
+            shown(command)
         )),
         Err(_) => error.hint("name a package; `uv run` runs scripts"),
     })
@@ -276,11 +282,6 @@ fn unknown(name: &str) -> Error {
     unknown_option(Launcher::Uvx, name, TABLE)
 }
 
-fn unknown_letter(word: &str, letter: &str) -> Error {
-    let bare = word.trim_start_matches('-');
-    let error = unknown_option(Launcher::Uvx, letter, TABLE);
-    if bare.len() > 1 && TABLE.find(&format!("--{bare}")).is_some() {
-        return error.hint(format!("did you mean `--{bare}`?"));
-    }
-    error
-}
+#[cfg(test)]
+#[path = "uvx_tests.rs"]
+mod tests;

@@ -156,24 +156,63 @@ fn parse_request(typed: &str, text: &str) -> Result<NpmRequest> {
     if let Some(version) = parse_version(typed) {
         return Ok(NpmRequest::Version(version));
     }
+    let malformed = || {
+        Error::usage(format!(
+            "`{}` does not name a version, a range or a tag",
+            shown(text)
+        ))
+    };
+    // npm reads `1.2.3beta` and `01.2.3` as versions in its loose mode, so they are neither
+    // ranges nor tags. Nothing is published as such.
+    if is_nearly_version(typed) {
+        return Err(malformed().hint("write the version in full, as in `pkg@1.2.3-beta.1`"));
+    }
     if nodejs_semver::Range::parse(typed).is_ok() {
         return Ok(NpmRequest::Range(typed.to_owned()));
     }
-    if typed.chars().all(is_url_safe) {
+    // With a `*` npm may still see a range that the crate does not (`1.2.03*`).
+    if typed.chars().all(is_url_safe) && !typed.contains('*') {
         return Ok(NpmRequest::Tag(typed.to_owned()));
     }
-    Err(Error::usage(format!(
-        "`{}` does not name a version, a range or a tag",
-        shown(text)
+    Err(malformed().hint(
+        "write `pkg@1.2.3`, `pkg@^1.2` or `pkg@latest`, and arguments as strings of their own",
     ))
-    .hint("write `pkg@1.2.3`, `pkg@^1.2` or `pkg@latest`, and arguments as strings of their own"))
 }
 
-/// `1.2.3`, `v1.2.3`, `=1.2.3`.
+/// `1.2.3`, `v1.2.3`, `=1.2.3`. The crate is content with a version at the start of the text
+/// (`1.0.0 - 2.0.0` would be 1.0.0), so the whole of it is checked here first.
 fn parse_version(typed: &str) -> Option<nodejs_semver::Version> {
-    let bare = typed.strip_prefix('=').unwrap_or(typed).trim_start();
-    let bare = bare.strip_prefix('v').unwrap_or(bare).trim_start();
-    nodejs_semver::Version::parse(bare).ok()
+    let bare = typed.strip_prefix('=').unwrap_or(typed);
+    let bare = bare.strip_prefix('v').unwrap_or(bare);
+    is_version(bare).then(|| nodejs_semver::Version::parse(bare).ok())?
+}
+
+/// One word that starts as a version does.
+fn is_nearly_version(typed: &str) -> bool {
+    let bare = typed.trim_start_matches(['=', 'v', ' ']);
+    bare.chars()
+        .all(|c| c.is_ascii_alphanumeric() || ".+-".contains(c))
+        && nodejs_semver::Version::parse(bare).is_ok()
+}
+
+/// The grammar of Semantic Versioning 2.0.0.
+fn is_version(text: &str) -> bool {
+    let number = |part: &str| {
+        !part.is_empty()
+            && part.bytes().all(|b| b.is_ascii_digit())
+            && (part.len() == 1 || !part.starts_with('0'))
+    };
+    let word = |part: &str| {
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    let (text, build) = text.split_once('+').unwrap_or((text, "0"));
+    let (core, pre) = text.split_once('-').unwrap_or((text, "0"));
+    core.split('.').count() == 3
+        && core.split('.').all(number)
+        && build.split('.').all(word)
+        && pre
+            .split('.')
+            .all(|part| word(part) && (number(part) || part.bytes().any(|b| !b.is_ascii_digit())))
 }
 
 /// Which of the forms that we do not take `text` has, if any; the order of the questions is
@@ -186,9 +225,10 @@ pub fn unsupported_form(text: &str) -> Option<UnsupportedForm> {
         || (!name.starts_with('@') && (name.contains(['/', '\\']) || is_archive(name)))
         || (end.is_none() && is_path(text));
     if unnamed {
-        return form_of(text);
+        // Without a form it would be a tag of no package, which npm refuses.
+        return form_of(text).or(Some(UnsupportedForm::File));
     }
-    form_of(&text[end? + 1..])
+    form_of(text[end? + 1..].trim())
 }
 
 /// The form of what stands where a version would.
@@ -295,3 +335,7 @@ impl fmt::Display for NpmSpec {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "npm_tests.rs"]
+mod tests;

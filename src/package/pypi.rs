@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
-use pep508_rs::{ExtraName, PackageName, Requirement, VerbatimUrl, VersionOrUrl};
+use pep508_rs::{ExtraName, PackageName};
 
 use super::{UnsupportedForm, shown};
 use crate::error::{Error, Result};
@@ -96,9 +96,17 @@ impl PypiSpec {
             .unwrap_or(text.len());
         let (typed, rest) = text.split_at(name_end);
         PypiName::parse(typed).map_err(|_| invalid_name(text))?;
+        // pep508_rs panics on extras such as `[x.]`, so only names and specifiers are left to
+        // the crates.
+        let (extras, rest) = match rest.trim_start().strip_prefix('[') {
+            None => (Vec::new(), rest),
+            Some(inner) => inner
+                .split_once(']')
+                .and_then(|(extras, rest)| Some((parse_extras(extras)?, rest)))
+                .ok_or_else(|| malformed(text, "its extras can't be read"))?,
+        };
+        let rest = rest.trim();
         refuse_direct(text, typed, rest)?;
-        let requirement = Requirement::<VerbatimUrl>::from_str(text)
-            .map_err(|e| malformed(text, &e.message.to_string()))?;
         if rest.contains(';') {
             return Err(Error::refused(format!(
                 "`{}` has a condition, which can't be checked here",
@@ -106,13 +114,15 @@ impl PypiSpec {
             ))
             .hint("leave out the `;` and what follows it"));
         }
-        let request = match requirement.version_or_url {
-            None => PypiRequest::Any,
-            Some(VersionOrUrl::VersionSpecifier(s)) if s.is_empty() => PypiRequest::Any,
-            Some(VersionOrUrl::VersionSpecifier(s)) => PypiRequest::Specifiers(s),
-            Some(VersionOrUrl::Url(_)) => return Err(UnsupportedForm::Url.refuse(text)),
+        // PEP 508 allows parentheses around the versions.
+        let inner = rest.strip_prefix('(').and_then(|r| r.strip_suffix(')'));
+        let specifiers = VersionSpecifiers::from_str(inner.unwrap_or(rest).trim())
+            .map_err(|_| malformed(text, "its versions can't be read"))?;
+        let request = if specifiers.is_empty() {
+            PypiRequest::Any
+        } else {
+            PypiRequest::Specifiers(specifiers)
         };
-        let extras = requirement.extras.iter().map(ToString::to_string).collect();
         Self::new(typed, extras, request)
     }
 
@@ -145,17 +155,13 @@ fn parse_extras(inner: &str) -> Option<Vec<String>> {
     inner
         .split(',')
         .map(|extra| Some(extra.trim()).filter(|e| !e.is_empty()))
-        .map(|extra| ExtraName::from_str(extra?).ok().map(|e| e.to_string()))
+        .map(|extra| Some(ExtraName::from_str(extra?).ok()?.to_string()))
         .collect()
 }
 
-/// `name @ URL`, and what only looks like `name@version`.
+/// What comes after name and extras: `@ URL`, or what only looks like `@version`.
 fn refuse_direct(text: &str, typed: &str, rest: &str) -> Result<()> {
-    let after_extras = match rest.trim_start().strip_prefix('[') {
-        Some(inner) => inner.split_once(']').map_or("", |(_, after)| after),
-        None => rest,
-    };
-    let Some(target) = after_extras.trim_start().strip_prefix('@') else {
+    let Some(target) = rest.strip_prefix('@') else {
         return Ok(());
     };
     if let Some(form) = unsupported_form(target.trim()) {
@@ -169,7 +175,7 @@ fn refuse_direct(text: &str, typed: &str, rest: &str) -> Result<()> {
 }
 
 fn malformed(text: &str, why: &str) -> Error {
-    let error = Error::usage(format!("`{}` is not a requirement", shown(text))).because(shown(why));
+    let error = Error::usage(format!("`{}` is not a requirement", shown(text))).because(why);
     error.hint("write `pkg`, `pkg[extra]`, `pkg==1.2.3` or `pkg>=1,<2`, and each package as a string of its own")
 }
 
@@ -235,3 +241,7 @@ impl fmt::Display for PypiSpec {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "pypi_tests.rs"]
+mod tests;

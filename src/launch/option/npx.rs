@@ -176,6 +176,11 @@ const ROWS: &[OptionRow] = &[
         &["--shell-auto-fallback"],
         refused("was removed from npx", "leave it out"),
     ),
+    // It stands for `--no-global`, which npx does not know as a switch.
+    flag(
+        &["--local"],
+        refused("makes npx take the package for a value", "leave it out"),
+    ),
     value(
         &["--npm", "--node-arg", "-n"],
         refused(
@@ -212,7 +217,6 @@ const ROWS: &[OptionRow] = &[
             "--desc",
             "--porcelain",
             "--readonly",
-            "--local",
         ],
         Effect::Harmless,
     ),
