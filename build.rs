@@ -38,7 +38,9 @@ fn build(architecture: &str, target_dir: &Path) -> PathBuf {
         .status();
     match status {
         Ok(status) if status.success() => {}
-        other => panic!("the guest for {target} does not build ({other:?}); is the target installed? rustup target add {target}"),
+        other => panic!(
+            "the guest for {target} does not build ({other:?}); is the target installed? rustup target add {target}"
+        ),
     }
     target_dir.join(target).join("guest").join("jitbox-guest")
 }

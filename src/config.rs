@@ -202,7 +202,9 @@ pub fn parse_bytes(text: &str) -> Option<u64> {
 
 fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let text = String::deserialize(from)?;
-    parse_bytes(&text).ok_or_else(|| de::Error::custom(format!("`{text}` is not a size: a number with k, m or g behind it, like \"512m\"")))
+    parse_bytes(&text).ok_or_else(|| {
+        de::Error::custom(format!("`{text}` is not a size: a number with k, m or g behind it, like \"512m\""))
+    })
 }
 
 fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
@@ -232,7 +234,9 @@ fn pids<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
 
 fn runtime<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
     let text = String::deserialize(from)?;
-    let name = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)) && !text.starts_with('-');
+    let name = !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+        && !text.starts_with('-');
     if !name && !Path::new(&text).is_absolute() {
         return Err(de::Error::custom(format!("`{text}` is not a runtime: its name or its absolute path")));
     }

@@ -13,10 +13,7 @@ pub struct Env(BTreeMap<OsString, OsString>);
 impl Env {
     /// The value of `name`, unless it is unset or empty.
     pub fn get(&self, name: &str) -> Option<&OsStr> {
-        self.0
-            .get(OsStr::new(name))
-            .map(OsString::as_os_str)
-            .filter(|v| !v.is_empty())
+        self.0.get(OsStr::new(name)).map(OsString::as_os_str).filter(|v| !v.is_empty())
     }
 
     /// The value of `name` as text, unless it is unset, empty or not UTF-8.

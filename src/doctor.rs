@@ -101,7 +101,14 @@ pub fn examine(context: &Context) -> Report {
             (None, Vec::new())
         }
     };
-    Report { format: 1, jitbox: env!("CARGO_PKG_VERSION"), usable: chosen.is_some() && !broken, chosen, engines, checks }
+    Report {
+        format: 1,
+        jitbox: env!("CARGO_PKG_VERSION"),
+        usable: chosen.is_some() && !broken,
+        chosen,
+        engines,
+        checks,
+    }
 }
 
 fn summary(survey: Survey, context: &Context, checks: &mut Vec<Check>) -> (Option<Chosen>, Vec<Row>) {

@@ -41,12 +41,7 @@ pub struct Error {
 impl Error {
     /// Makes an error of `kind` that says `what` failed.
     pub fn new(kind: Kind, what: impl Into<String>) -> Self {
-        Self {
-            kind,
-            what: what.into(),
-            causes: Vec::new(),
-            hints: Vec::new(),
-        }
+        Self { kind, what: what.into(), causes: Vec::new(), hints: Vec::new() }
     }
 
     /// The line can't be understood.

@@ -32,20 +32,12 @@ pub struct Cmd {
 impl Cmd {
     /// A command of `engine`'s; `args` come from [`crate::engine::argv`].
     pub fn engine(engine: &Engine, args: Vec<OsString>) -> Self {
-        Self {
-            program: engine.program.clone(),
-            args,
-            environment: engine.environment.clone(),
-        }
+        Self { program: engine.program.clone(), args, environment: engine.environment.clone() }
     }
 
     /// Any other program, with this environment and nothing else.
     pub fn new(program: &Path, args: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Self {
-        Self {
-            program: program.to_owned(),
-            args,
-            environment,
-        }
+        Self { program: program.to_owned(), args, environment }
     }
 
     /// The command as a person would type it.

@@ -58,12 +58,7 @@ impl<'a> Session<'a> {
         let config = Config::load(context)?;
         let layout = Layout::new(context);
         let engine = detect::find(context, &config, &layout)?;
-        Ok(Self {
-            context,
-            config,
-            layout,
-            engine,
-        })
+        Ok(Self { context, config, layout, engine })
     }
 
     /// What the line asks for.
@@ -180,25 +175,13 @@ impl<'a> Session<'a> {
             }
         };
         let ca = trust.bundle_pem();
-        Ok((
-            settings,
-            trust,
-            Sources {
-                public,
-                secret,
-                proxy,
-                ca,
-            },
-        ))
+        Ok((settings, trust, Sources { public, secret, proxy, ca }))
     }
 
     /// Asks the registries: exact versions, and the base image that they need.
     pub fn resolve(&self, launch: &Launch, (settings, trust, _): &(Settings, Trust, Sources)) -> Result<Resolved> {
         let client = Client::new(trust);
-        let names = Names {
-            node: self.config.images.node.clone(),
-            python: self.config.images.python.clone(),
-        };
+        let names = Names { node: self.config.images.node.clone(), python: self.config.images.python.clone() };
         let registry = launch.registry.as_deref();
         let (mut packages, mut engines, mut requires) = (Vec::new(), Vec::new(), Vec::new());
         let (mut default_program, mut python) = (None, launch.python.clone());
@@ -231,15 +214,16 @@ impl<'a> Session<'a> {
             Ecosystem::Pypi => names.python(&requires, python.as_deref())?,
         };
         base.image = full_name(&base.image);
-        Ok(Resolved {
-            packages,
-            base,
-            default_program,
-        })
+        Ok(Resolved { packages, base, default_program })
     }
 
     /// What is to be made for a resolved line.
-    pub fn making(&self, launch: &Launch, resolved: &Resolved, sources: (Settings, Trust, Sources)) -> Result<Making<'_>> {
+    pub fn making(
+        &self,
+        launch: &Launch,
+        resolved: &Resolved,
+        sources: (Settings, Trust, Sources),
+    ) -> Result<Making<'_>> {
         let mut apt = Vec::new();
         for package in &resolved.packages {
             apt.extend(recipe::for_package(package.ecosystem(), package.name())?.apt);

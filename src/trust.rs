@@ -32,7 +32,8 @@ pub fn changed_by_others(path: &Path, meta: &Metadata, uid: u32) -> Option<&'sta
 /// Groups that hold nobody but the user and administrators.
 fn harmless_group(path: &Path, meta: &Metadata, uid: u32) -> bool {
     let gid = meta.gid();
-    let system = cfg!(target_os = "linux") && gid == DEBIAN_STAFF && path.starts_with("/usr/local") && meta.uid() == ROOT;
+    let system =
+        cfg!(target_os = "linux") && gid == DEBIAN_STAFF && path.starts_with("/usr/local") && meta.uid() == ROOT;
     let admin = cfg!(target_os = "macos") && gid == MACOS_ADMIN;
     // A user's private group has the user's number (useradd(8), USERGROUPS_ENAB).
     gid == ROOT || (gid == uid && meta.uid() == uid) || system || admin

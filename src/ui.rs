@@ -63,10 +63,7 @@ impl Progress {
         if spinner.is_none() {
             note(&format!("{what} (first start only)"));
         }
-        let progress = Self {
-            spinner,
-            what: what.to_owned(),
-        };
+        let progress = Self { spinner, what: what.to_owned() };
         progress.phase("resolving");
         progress
     }

@@ -59,12 +59,7 @@ pub fn resize(terminal: &OwnedFd, rows: u16, columns: u16) {
 
 /// A window of that size.
 pub fn window(rows: u16, columns: u16) -> Winsize {
-    Winsize {
-        ws_row: rows,
-        ws_col: columns,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    }
+    Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
 #[expect(clippy::disallowed_methods, reason = "starting the program is what the guest is for")]

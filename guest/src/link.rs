@@ -29,7 +29,8 @@ impl Link {
         // SAFETY: the number comes from our own command line; nothing else in this process,
         // which has just started, has opened or adopted it, and `fcntl` checks that it is open.
         let fd = unsafe { <OwnedFd as std::os::fd::FromRawFd>::from_raw_fd(number) };
-        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC)).map_err(|e| format!("no link on descriptor {number}: {e}"))?;
+        fcntl(&fd, FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))
+            .map_err(|e| format!("no link on descriptor {number}: {e}"))?;
         Ok(Self::Socket(fd.into(), Inbox::default(), VecDeque::new()))
     }
 
@@ -42,11 +43,7 @@ impl Link {
     /// Our own standard input and output.
     pub fn stdio() -> Result<Self, String> {
         let copy = |fd: BorrowedFd<'_>| fd.try_clone_to_owned().map(File::from).map_err(|e| e.to_string());
-        Ok(Self::Stdio(
-            copy(std::io::stdin().as_fd())?,
-            copy(std::io::stdout().as_fd())?,
-            Inbox::default(),
-        ))
+        Ok(Self::Stdio(copy(std::io::stdin().as_fd())?, copy(std::io::stdout().as_fd())?, Inbox::default()))
     }
 
     /// Whether descriptors can be passed.

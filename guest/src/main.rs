@@ -27,10 +27,7 @@ fn main() -> ExitCode {
         ["stdio"] => Link::stdio(),
         _ => Err("usage: jitbox-guest fd N | socket PATH | stdio".into()),
     };
-    let outcome = hidden
-        .map_err(|e| format!("can't hide from the program: {e}"))
-        .and(link)
-        .and_then(serve::serve);
+    let outcome = hidden.map_err(|e| format!("can't hide from the program: {e}")).and(link).and_then(serve::serve);
     match outcome {
         Ok(status) => ExitCode::from(status),
         Err(why) => {

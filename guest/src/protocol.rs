@@ -356,23 +356,14 @@ impl Message for ToGuest {
                 stdio: match body.u8()? {
                     0 => Stdio::Passed,
                     1 => Stdio::Framed,
-                    2 => Stdio::Terminal {
-                        rows: body.u16()?,
-                        columns: body.u16()?,
-                    },
+                    2 => Stdio::Terminal { rows: body.u16()?, columns: body.u16()? },
                     _ => return None,
                 },
                 grace_ms: body.u32()?,
-                watch: Watch {
-                    memory: body.u64()?,
-                    pids: body.u64()?,
-                },
+                watch: Watch { memory: body.u64()?, pids: body.u64()? },
             }),
             2 => Self::Signal(body.u32()? as i32),
-            3 => Self::Resize {
-                rows: body.u16()?,
-                columns: body.u16()?,
-            },
+            3 => Self::Resize { rows: body.u16()?, columns: body.u16()? },
             4 => Self::Data(body.rest()),
             5 => Self::Eof,
             6 => Self::Credit(body.output()?, body.u32()?),
@@ -423,10 +414,7 @@ impl Message for FromGuest {
 
     fn parse(kind: u8, body: &mut Reader<'_>) -> Option<Self> {
         Some(match kind {
-            0x81 => Self::Hello {
-                version: body.u16()?,
-                boot_id: String::from_utf8(body.bytes()?.to_vec()).ok()?,
-            },
+            0x81 => Self::Hello { version: body.u16()?, boot_id: String::from_utf8(body.bytes()?.to_vec()).ok()? },
             0x82 => Self::Started,
             0x83 => Self::Data(body.output()?, body.rest()),
             0x84 => Self::Eof(body.output()?),
@@ -485,7 +473,8 @@ mod tests {
         both_ways(FromGuest::Data(Stream::Stdout, b"y".to_vec()));
         both_ways(FromGuest::Eof(Stream::Stderr));
         both_ways(FromGuest::Credit(9));
-        for end in [End::Exited(255), End::Signaled(9), End::NotStarted(2), End::OverMemory(1 << 40), End::OverPids(3)] {
+        for end in [End::Exited(255), End::Signaled(9), End::NotStarted(2), End::OverMemory(1 << 40), End::OverPids(3)]
+        {
             both_ways(FromGuest::End(end));
         }
     }
@@ -503,10 +492,10 @@ mod tests {
     #[test]
     fn refuses_other_types_bodies_and_trailing_bytes() {
         for frame in [
-            &[1, 0, 0, 0, 1][..],          // a launch is not for the shim
-            &[2, 0, 0, 0, 0x82, 0],        // trailing byte
-            &[2, 0, 0, 0, 0x84, 0],        // end of a stream that only goes in
-            &[2, 0, 0, 0, 0x84, 3],        // no such stream
+            &[1, 0, 0, 0, 1][..],                            // a launch is not for the shim
+            &[2, 0, 0, 0, 0x82, 0],                          // trailing byte
+            &[2, 0, 0, 0, 0x84, 0],                          // end of a stream that only goes in
+            &[2, 0, 0, 0, 0x84, 3],                          // no such stream
             &[10, 0, 0, 0, 0x86, 0, 0, 1, 0, 0, 0, 0, 0, 0], // status 256
         ] {
             let mut inbox = Inbox::default();

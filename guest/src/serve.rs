@@ -1,7 +1,7 @@
 //! The guest's one loop.
 
-use std::io::{ErrorKind, Read, Write};
 use std::fs::File;
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
@@ -33,10 +33,7 @@ pub fn serve(mut link: Link) -> Result<u8, String> {
     let _ = nix::sys::prctl::set_child_subreaper(true);
 
     let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
-    link.send(&FromGuest::Hello {
-        version: VERSION,
-        boot_id: boot_id.trim().to_owned(),
-    });
+    link.send(&FromGuest::Hello { version: VERSION, boot_id: boot_id.trim().to_owned() });
     let Some(launch) = receive_launch(&mut link)? else {
         return Ok(0);
     };
@@ -338,11 +335,7 @@ impl Program {
             Err(e) => return Err(format!("can't wait: {e}")),
         }
         let at = |index: Option<usize>| index.is_some_and(|i| fds[i].any().unwrap_or(false));
-        Ok(Ready {
-            signals: at(Some(0)),
-            link: at(link_at),
-            outputs: outputs_at.map(at),
-        })
+        Ok(Ready { signals: at(Some(0)), link: at(link_at), outputs: outputs_at.map(at) })
     }
 
     fn timeout(&self) -> PollTimeout {

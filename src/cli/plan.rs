@@ -33,12 +33,7 @@ struct Step {
 
 impl Step {
     fn new(step: &'static str, reaches: &'static str, command: &Cmd) -> Self {
-        Self {
-            step,
-            reaches,
-            argv: command.argv(),
-            shown: command.show(),
-        }
+        Self { step, reaches, argv: command.argv(), shown: command.show() }
     }
 }
 
@@ -53,7 +48,8 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
         let (image, resolved) = match boxes::find(&session.layout, &request)? {
             Some(record) => {
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
-                let resolved = json!({ "packages": packages, "base": record.base, "image": record.image, "locked": true });
+                let resolved =
+                    json!({ "packages": packages, "base": record.base, "image": record.image, "locked": true });
                 (record.image, resolved)
             }
             None => making_steps(&session, launch, &mut steps)?,
@@ -85,11 +81,7 @@ fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -
     let making = session.making(launch, &resolved, sources)?;
     let lock = Cmd::engine(&session.engine, argv::run(&session.engine, making.lock_plan().named("RUN").plan()));
     steps.push(Step::new("lock", "the registry", &lock));
-    let unknown = Lock {
-        text: String::new(),
-        packages: Vec::new(),
-        bins: Vec::new(),
-    };
+    let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new() };
     let mut build = making.plan(&unknown, "RUN", making.base.clone(), Path::new("CONTEXT"), None);
     let name = build.image.split_once(':').map_or(build.image.as_str(), |(name, _)| name);
     let image = format!("{name}:LOCK");

@@ -30,7 +30,8 @@ pub fn run(context: &Context, names: &[String]) -> Result<ExitCode> {
             if shared || !image_exists(&session.engine, &record.image)? {
                 continue;
             }
-            let command = Cmd::engine(&session.engine, argv::remove_images(&session.engine, std::slice::from_ref(&record.image)));
+            let command =
+                Cmd::engine(&session.engine, argv::remove_images(&session.engine, std::slice::from_ref(&record.image)));
             let output = command.output(&[], LIMIT)?;
             if !output.status.success() {
                 let words = last_words(&output.stderr);

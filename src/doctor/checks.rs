@@ -54,7 +54,8 @@ pub(super) fn sockets(layout: &Layout) -> Check {
     if runs.as_os_str().len() + RUN_PATH <= SOCKET_PATH {
         return fine("sockets", WHAT, runs.display().to_string());
     }
-    let detail = format!("{} is too long for the path of a socket: boxes are reached over the slower stream", runs.display());
+    let detail =
+        format!("{} is too long for the path of a socket: boxes are reached over the slower stream", runs.display());
     lacking("sockets", WHAT, detail, "log in so that /run/user/UID is made, or set XDG_RUNTIME_DIR")
 }
 
@@ -82,8 +83,14 @@ pub(super) fn builder(engine: &Engine) -> Check {
         Builder::Buildkit => fine("builder", WHAT, "BuildKit"),
         Builder::Buildah => fine("builder", WHAT, "buildah"),
         Builder::Classic => {
-            let detail = "docker's classic builder: private registries and the shared package cache are not available in builds";
-            lacking("builder", WHAT, detail, "install docker's buildx plugin (package docker-buildx-plugin or docker-buildx)")
+            let detail =
+                "docker's classic builder: private registries and the shared package cache are not available in builds";
+            lacking(
+                "builder",
+                WHAT,
+                detail,
+                "install docker's buildx plugin (package docker-buildx-plugin or docker-buildx)",
+            )
         }
     }
 }
@@ -91,7 +98,9 @@ pub(super) fn builder(engine: &Engine) -> Check {
 /// The carrier's name, and why it is that one.
 pub(super) fn carrier(engine: &Engine) -> (&'static str, &'static str) {
     match engine.carrier() {
-        Carrier::Local(Reach::Descriptor) => ("descriptors", "boxes share this kernel, and podman passes descriptors on"),
+        Carrier::Local(Reach::Descriptor) => {
+            ("descriptors", "boxes share this kernel, and podman passes descriptors on")
+        }
         Carrier::Local(Reach::Mount) => ("socket", "boxes share this kernel"),
         Carrier::Stream if engine.facts.remote => ("stream", "boxes run on another machine or in a virtual one"),
         Carrier::Stream if engine.facts.same_kernel == Some(false) => ("stream", "boxes have a kernel of their own"),
@@ -120,7 +129,8 @@ pub(super) fn sub_ids(context: &Context, engine: &Engine) -> Option<Check> {
         return Some(fine("sub-ids", WHAT, "/etc/subuid and /etc/subgid"));
     }
     let user = user.unwrap_or_else(|| "USER".into());
-    let fix = format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user} && podman system migrate");
+    let fix =
+        format!("sudo usermod --add-subuids 100000-165535 --add-subgids 100000-165535 {user} && podman system migrate");
     let detail = "no entry in /etc/subuid and /etc/subgid (fine if a directory service gives them out)";
     Some(lacking("sub-ids", WHAT, detail, &fix))
 }

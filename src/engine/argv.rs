@@ -76,11 +76,7 @@ pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
         Start::Socket(path) => {
             argv.option(
                 "--mount",
-                mount_spec(&Mount {
-                    source: path.clone(),
-                    target: LINK_SOCKET.into(),
-                    writable: true,
-                }),
+                mount_spec(&Mount { source: path.clone(), target: LINK_SOCKET.into(), writable: true }),
             );
             vec![GUEST.into(), "socket".into(), LINK_SOCKET.into()]
         }
@@ -280,7 +276,8 @@ pub fn clear(engine: &Engine, run: &str) -> Vec<Vec<OsString>> {
     let containers = [run.to_owned(), format!("{run}-working-container")];
     let mut unnamed = Argv::of(engine, &["image", "prune"]);
     unnamed.flag("--force").option("--filter", format!("label={RUN_LABEL}={run}"));
-    let mut commands: Vec<_> = containers.iter().map(|name| remove_containers(engine, std::slice::from_ref(name))).collect();
+    let mut commands: Vec<_> =
+        containers.iter().map(|name| remove_containers(engine, std::slice::from_ref(name))).collect();
     commands.push(remove_images(engine, &[build_base(run)]));
     commands.push(unnamed.0);
     commands

@@ -205,7 +205,9 @@ impl Search<'_> {
                     Err(error) => Attempt::Failed(error),
                 };
             }
-            Memory::Holds(Record { facts: Some(facts), .. }) => return Attempt::Usable(Box::new(candidate.engine(facts))),
+            Memory::Holds(Record { facts: Some(facts), .. }) => {
+                return Attempt::Usable(Box::new(candidate.engine(facts)));
+            }
             Memory::Holds(_) if pass_over => return Attempt::PassedOver(Box::new(candidate)),
             Memory::Aged(same) => same_kernel = same,
             Memory::Holds(_) | Memory::Nothing => {}
@@ -217,7 +219,12 @@ impl Search<'_> {
     }
 
     /// Asks `candidate`, follows a docker that is podman, and remembers the answer.
-    fn ask(&self, candidate: Candidate, fingerprint: Vec<String>, same_kernel: Option<bool>) -> Result<(Candidate, Facts)> {
+    fn ask(
+        &self,
+        candidate: Candidate,
+        fingerprint: Vec<String>,
+        same_kernel: Option<bool>,
+    ) -> Result<(Candidate, Facts)> {
         let probed = probe::probe(self.machine, &candidate);
         let mut record = Record { fingerprint, facts: None, is_podman: matches!(probed, Ok(Probed::Podman)) };
         if let Ok(Probed::Usable(facts)) = &probed {

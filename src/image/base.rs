@@ -39,10 +39,7 @@ pub struct Names {
 
 impl Default for Names {
     fn default() -> Self {
-        Self {
-            node: "node:{version}-trixie-slim".to_owned(),
-            python: "python:{version}-slim-trixie".to_owned(),
-        }
+        Self { node: "node:{version}-trixie-slim".to_owned(), python: "python:{version}-slim-trixie".to_owned() }
     }
 }
 
@@ -56,10 +53,7 @@ impl Names {
             .ok_or_else(|| {
                 Error::not_found("no known node version satisfies the package")
                     .because(format!("it needs node {}", engines.join(" and ")))
-                    .hint(format!(
-                        "known versions: {}",
-                        NODE.map(|m| m.to_string()).join(", ")
-                    ))
+                    .hint(format!("known versions: {}", NODE.map(|m| m.to_string()).join(", ")))
             })
     }
 
@@ -75,10 +69,7 @@ impl Names {
 }
 
 fn base(name: &str, version: &str) -> Base {
-    Base {
-        image: name.replace("{version}", version),
-        version: version.to_owned(),
-    }
+    Base { image: name.replace("{version}", version), version: version.to_owned() }
 }
 
 fn no_python(candidates: &[String], requires: &[String], asked: Option<&str>) -> Error {
@@ -132,19 +123,13 @@ pub fn python_candidates(asked: Option<&str>) -> Result<Vec<String>> {
         return Ok(vec![minor]);
     }
     let specifiers = VersionSpecifiers::from_str(version).map_err(|_| {
-        Error::usage(format!(
-            "`{asked}` names no python that an image can provide"
-        ))
-        .hint("give a CPython version such as 3.12")
+        Error::usage(format!("`{asked}` names no python that an image can provide"))
+            .hint("give a CPython version such as 3.12")
     })?;
-    let left: Vec<String> = known()
-        .filter(|minor| python_satisfies(minor, &specifiers.to_string()))
-        .collect();
+    let left: Vec<String> = known().filter(|minor| python_satisfies(minor, &specifiers.to_string())).collect();
     if left.is_empty() {
-        return Err(
-            Error::not_found(format!("no known python version satisfies `{asked}`"))
-                .hint(format!("known versions: {}", PYTHON.join(", "))),
-        );
+        return Err(Error::not_found(format!("no known python version satisfies `{asked}`"))
+            .hint(format!("known versions: {}", PYTHON.join(", "))));
     }
     Ok(left)
 }
@@ -175,10 +160,7 @@ mod tests {
         assert_eq!(pick(&[]), "node:24-trixie-slim");
         assert_eq!(pick(&[">=18"]), "node:24-trixie-slim");
         assert_eq!(pick(&[">= 18.0.0 <23"]), "node:22-trixie-slim");
-        assert_eq!(
-            pick(&[">=18", "^20.19.0 || ^22.12.0"]),
-            "node:22-trixie-slim"
-        );
+        assert_eq!(pick(&[">=18", "^20.19.0 || ^22.12.0"]), "node:22-trixie-slim");
         assert_eq!(pick(&["^20"]), "node:20-trixie-slim");
         assert_eq!(pick(&["node is nice", ">=20"]), "node:24-trixie-slim");
     }
@@ -210,28 +192,14 @@ mod tests {
 
     #[test]
     fn a_request_cannot_write_into_the_image_name() {
-        for asked in [
-            "pypy@3.10",
-            "3.13t",
-            "/usr/bin/python3",
-            "3.12/evil",
-            "3.12 --x",
-            "2.7",
-            "3.x",
-        ] {
-            assert!(
-                Names::default().python(&[], Some(asked)).is_err(),
-                "{asked}"
-            );
+        for asked in ["pypy@3.10", "3.13t", "/usr/bin/python3", "3.12/evil", "3.12 --x", "2.7", "3.x"] {
+            assert!(Names::default().python(&[], Some(asked)).is_err(), "{asked}");
         }
     }
 
     #[test]
     fn names_are_configurable() {
-        let names = Names {
-            node: "mirror/node:{version}".to_owned(),
-            ..Names::default()
-        };
+        let names = Names { node: "mirror/node:{version}".to_owned(), ..Names::default() };
         assert_eq!(names.node(&[]).unwrap().image, "mirror/node:24");
     }
 }

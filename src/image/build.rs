@@ -173,11 +173,7 @@ impl Making<'_> {
         BuildPlan {
             image: self.image(lock),
             context: context.to_owned(),
-            args: vec![
-                ("BASE".into(), base),
-                ("APT".into(), self.apt.join(" ")),
-                ("RUN".into(), run.to_owned()),
-            ],
+            args: vec![("BASE".into(), base), ("APT".into(), self.apt.join(" ")), ("RUN".into(), run.to_owned())],
             labels: labels(lock),
             secrets: ["npmrc", "netrc", "proxy"]
                 .into_iter()
@@ -285,7 +281,11 @@ pub fn image_exists(engine: &Engine, image: &str) -> Result<bool> {
         return Ok(true);
     }
     let words = last_words(&output.stderr).to_lowercase();
-    if words.contains("no such") || words.contains("not known") || words.contains("not found") || words.contains("unable to find") {
+    if words.contains("no such")
+        || words.contains("not known")
+        || words.contains("not found")
+        || words.contains("unable to find")
+    {
         return Ok(false);
     }
     Err(Error::new(Kind::Engine, "the engine does not answer").because(words).hint("jitbox doctor"))

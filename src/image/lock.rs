@@ -125,7 +125,9 @@ fn requirements(text: String) -> Result<Lock> {
         if let Some(hash) = line.strip_prefix("--hash=") {
             match packages.last_mut() {
                 Some(package) => package.integrity.push(hash.to_owned()),
-                None => return Err(Error::failed("uv wrote a lock that can't be used").because("a hash without a package")),
+                None => {
+                    return Err(Error::failed("uv wrote a lock that can't be used").because("a hash without a package"));
+                }
             }
             continue;
         }
@@ -146,11 +148,7 @@ fn requirements(text: String) -> Result<Lock> {
     if let Some(bare) = packages.iter().find(|p| p.integrity.is_empty()) {
         return Err(Error::refused(format!("`{}` in the tree has no hash", bare.name)));
     }
-    Ok(Lock {
-        text,
-        packages,
-        bins: Vec::new(),
-    })
+    Ok(Lock { text, packages, bins: Vec::new() })
 }
 
 #[cfg(test)]

@@ -14,9 +14,7 @@ pub fn parse(option: &str, value: &str) -> Result<String> {
             .because(why)
             .hint(format!("write `{option} https://registry.example/path/`"))
     };
-    let uri: Uri = value
-        .parse()
-        .map_err(|_| bad(&format!("`{}` is not a URL", shown(value))))?;
+    let uri: Uri = value.parse().map_err(|_| bad(&format!("`{}` is not a URL", shown(value))))?;
     if !matches!(uri.scheme_str(), Some("http" | "https")) {
         return Err(bad("it has to start with https:// or http://"));
     }
@@ -69,10 +67,7 @@ mod tests {
             "https://h/#secret",
         ] {
             let error = parse("--registry", url).unwrap_err();
-            assert!(
-                !format!("{error}{:?}", error.hints).contains("secret"),
-                "{error}"
-            );
+            assert!(!format!("{error}{:?}", error.hints).contains("secret"), "{error}");
         }
         let error = parse("--registry", "https://me:secret@h/").unwrap_err();
         assert_eq!(error.kind, Kind::Refused);

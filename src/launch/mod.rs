@@ -124,27 +124,17 @@ fn dashed(word: &OsStr) -> bool {
 
 /// The error for an option that stands in no table.
 fn unknown_option(launcher: Launcher, name: &str, table: Table) -> Error {
-    let error = Error::usage(format!(
-        "{} has no option `{}`",
-        launcher.name(),
-        shown(name)
-    ));
+    let error = Error::usage(format!("{} has no option `{}`", launcher.name(), shown(name)));
     let error = match table.nearest(name) {
         Some(known) => error.hint(format!("did you mean `{known}`?")),
         None => error,
     };
-    error.hint(format!(
-        "options of the program itself come after the package: `{} pkg --option`",
-        launcher.shim()
-    ))
+    error.hint(format!("options of the program itself come after the package: `{} pkg --option`", launcher.shim()))
 }
 
 /// The error for a value option without one, or with one that the tool would read differently.
 fn no_value(name: &str) -> Error {
-    Error::usage(format!(
-        "`{name}` needs a value that does not start with `-`"
-    ))
-    .hint(format!("write `{name} VALUE`"))
+    Error::usage(format!("`{name}` needs a value that does not start with `-`")).hint(format!("write `{name} VALUE`"))
 }
 
 /// Checks the name of a command that `--package` or `--from` goes with.
@@ -165,12 +155,7 @@ fn command_name(launcher: Launcher, word: &OsStr) -> Result<String> {
         Launcher::Npx => "-p",
         Launcher::Uvx => "--from",
     };
-    Err(
-        Error::usage(format!("`{}` can't be the command", shown(name)))
-            .because(why)
-            .hint(format!(
-                "write `{} {option} pkg command arg…`",
-                launcher.shim()
-            )),
-    )
+    Err(Error::usage(format!("`{}` can't be the command", shown(name)))
+        .because(why)
+        .hint(format!("write `{} {option} pkg command arg…`", launcher.shim())))
 }

@@ -9,9 +9,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::option::npx::TABLE;
 use super::option::{Arity, Effect, OptionRow};
-use super::{
-    Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, text, unknown_option,
-};
+use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, text, unknown_option};
 use crate::error::{Error, Result};
 use crate::package::npm::NpmSpec;
 use crate::package::{PackageSpec, shown};
@@ -169,25 +167,17 @@ fn negated(word: &str) -> Option<&'static OptionRow> {
 /// package behind the package. That does no harm if another plain word or nothing follows.
 fn swallowed<'a>(option: &str, words: &'a [OsString]) -> Result<&'a [OsString]> {
     // nopt takes these for the switch's own value.
-    let literal = words
-        .first()
-        .is_some_and(|w| ["true", "false", "null", "always"].iter().any(|l| w == l));
+    let literal = words.first().is_some_and(|w| ["true", "false", "null", "always"].iter().any(|l| w == l));
     if literal || words.get(1).is_some_and(|w| dashed(w)) {
-        return Err(Error::refused(format!(
-            "after `{option}`, npx would take the program's options for its own"
-        ))
-        .hint(format!(
-            "put `--` before the package: `npx-safe {option} -- pkg --option`"
-        )));
+        return Err(Error::refused(format!("after `{option}`, npx would take the program's options for its own"))
+            .hint(format!("put `--` before the package: `npx-safe {option} -- pkg --option`")));
     }
     Ok(words)
 }
 
 fn takes_nothing(name: &str) -> Error {
-    Error::usage(format!(
-        "`{name}` takes no value; npx would take it for the package"
-    ))
-    .hint(format!("write `{name}` alone, or leave it out"))
+    Error::usage(format!("`{name}` takes no value; npx would take it for the package"))
+        .hint(format!("write `{name}` alone, or leave it out"))
 }
 
 /// No package: npx would read its standard input into a shell.
@@ -196,23 +186,16 @@ fn no_package(named: bool) -> Error {
         return Error::refused("there is no command after the packages; npx would start a shell")
             .hint("name the command: `npx-safe -p pkg command arg…`");
     }
-    Error::refused("there is no package; npx would start a shell")
-        .hint("name a package: `npx-safe -y pkg arg…`")
+    Error::refused("there is no package; npx would start a shell").hint("name a package: `npx-safe -y pkg arg…`")
 }
 
 /// Sorts out what else a word with dashes may have been meant to be.
 fn unknown(name: &str) -> Error {
     let bare = name.trim_start_matches('-');
     if name.contains(char::is_whitespace) {
-        let words: Vec<_> = name
-            .split_whitespace()
-            .map(|w| format!("\"{}\"", shown(w)))
-            .collect();
-        return Error::refused(format!(
-            "`{}` is one string; npx would start a shell",
-            shown(name)
-        ))
-        .hint(format!("write several: {}", words.join(", ")));
+        let words: Vec<_> = name.split_whitespace().map(|w| format!("\"{}\"", shown(w))).collect();
+        return Error::refused(format!("`{}` is one string; npx would start a shell", shown(name)))
+            .hint(format!("write several: {}", words.join(", ")));
     }
     if bare.is_empty() {
         return Error::usage(format!("`{name}` is neither an option nor a package"))
@@ -230,11 +213,8 @@ fn unknown(name: &str) -> Error {
     }
     if short && bare.chars().all(|c| TABLE.find(&format!("-{c}")).is_some()) {
         let apart: Vec<_> = bare.chars().map(|c| format!("-{c}")).collect();
-        return Error::refused(format!(
-            "npx would take the package for the value of `{}`",
-            shown(name)
-        ))
-        .hint(format!("write the options apart: `{}`", apart.join(" ")));
+        return Error::refused(format!("npx would take the package for the value of `{}`", shown(name)))
+            .hint(format!("write the options apart: `{}`", apart.join(" ")));
     }
     unknown_option(Launcher::Npx, name, TABLE)
 }

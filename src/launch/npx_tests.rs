@@ -31,94 +31,29 @@ fn refused(words: &[&str]) -> Error {
 fn lines_that_npx_runs() {
     for (words, packages, command, args) in [
         (&["pkg"][..], "pkg", None, &[][..]),
-        (
-            &["-y", "pkg", "-y", "--x", "--", "a"],
-            "pkg",
-            None,
-            &["-y", "--x", "--", "a"],
-        ),
+        (&["-y", "pkg", "-y", "--x", "--", "a"], "pkg", None, &["-y", "--x", "--", "a"]),
         (&["-y", "--", "pkg", "a"], "pkg", None, &["a"]),
         (&["pkg", "--", "a"], "pkg", None, &["--", "a"]),
         (&["--", "pkg", "--", "a"], "pkg", None, &["--", "a"]),
-        (
-            &["-y", "-q", "pkg", "--port", "3"],
-            "pkg",
-            None,
-            &["--port", "3"],
-        ),
-        (
-            &["--no-audit", "--", "pkg", "--port", "3"],
-            "pkg",
-            None,
-            &["--port", "3"],
-        ),
-        (
-            &["--no-audit", "-y", "pkg", "--port", "3"],
-            "pkg",
-            None,
-            &["--port", "3"],
-        ),
-        (
-            &["--no-audit", "pkg", "a", "--port"],
-            "pkg",
-            None,
-            &["a", "--port"],
-        ),
+        (&["-y", "-q", "pkg", "--port", "3"], "pkg", None, &["--port", "3"]),
+        (&["--no-audit", "--", "pkg", "--port", "3"], "pkg", None, &["--port", "3"]),
+        (&["--no-audit", "-y", "pkg", "--port", "3"], "pkg", None, &["--port", "3"]),
+        (&["--no-audit", "pkg", "a", "--port"], "pkg", None, &["a", "--port"]),
         (&["--no-audit", "pkg"], "pkg", None, &[]),
         (&["--yes=true", "pkg"], "pkg", None, &[]),
         (&["-y", "true", "pkg"], "true", None, &["pkg"]),
         (&["--yes", "false", "pkg"], "false", None, &["pkg"]),
         (&["--loglevel", "silent", "pkg"], "pkg", None, &[]),
         (&["--color", "always", "pkg"], "always", None, &["pkg"]),
-        (
-            &[
-                "--cache=/tmp/c",
-                "--prefer-offline",
-                "--ignore-existing",
-                "pkg",
-            ],
-            "pkg",
-            None,
-            &[],
-        ),
-        (
-            &["--yes", "--quiet", "@scope/pkg@^1.2", ""],
-            "@scope/pkg@^1.2",
-            None,
-            &[""],
-        ),
-        (
-            &["-p", "a", "-p", "@s/b@2.0.0", "cmd", "-p"],
-            "a @s/b@2.0.0",
-            Some("cmd"),
-            &["-p"],
-        ),
+        (&["--cache=/tmp/c", "--prefer-offline", "--ignore-existing", "pkg"], "pkg", None, &[]),
+        (&["--yes", "--quiet", "@scope/pkg@^1.2", ""], "@scope/pkg@^1.2", None, &[""]),
+        (&["-p", "a", "-p", "@s/b@2.0.0", "cmd", "-p"], "a @s/b@2.0.0", Some("cmd"), &["-p"]),
         (&["--package=a", "cmd"], "a", Some("cmd"), &[]),
         (&["-p=a", "cmd"], "a", Some("cmd"), &[]),
-        (
-            &["--package", "a", "-y", "--", "cmd", "--x"],
-            "a",
-            Some("cmd"),
-            &["--x"],
-        ),
-        (
-            &["-y", "-p", "node@20", "-p", "@ton/mcp@alpha", "mcp"],
-            "node@20 @ton/mcp@alpha",
-            Some("mcp"),
-            &[],
-        ),
-        (
-            &["-p", "nobin", "echo", "hi"],
-            "nobin",
-            Some("echo"),
-            &["hi"],
-        ),
-        (
-            &["--prefer-online", "-y", "pkg@latest"],
-            "pkg@latest",
-            None,
-            &[],
-        ),
+        (&["--package", "a", "-y", "--", "cmd", "--x"], "a", Some("cmd"), &["--x"]),
+        (&["-y", "-p", "node@20", "-p", "@ton/mcp@alpha", "mcp"], "node@20 @ton/mcp@alpha", Some("mcp"), &[]),
+        (&["-p", "nobin", "echo", "hi"], "nobin", Some("echo"), &["hi"]),
+        (&["--prefer-online", "-y", "pkg@latest"], "pkg@latest", None, &[]),
     ] {
         let launch = run(words);
         let names: Vec<_> = launch.packages.iter().map(ToString::to_string).collect();
@@ -144,10 +79,7 @@ fn lines_that_are_refused() {
         // npx would take options of the program, or the package, for its own.
         (&["--no-audit", "pkg", "--port", "3"], "after `--no-audit`"),
         (&["--no-audit", "true", "pkg"], "after `--no-audit`"),
-        (
-            &["--no-expect-results", "null"],
-            "after `--no-expect-results`",
-        ),
+        (&["--no-expect-results", "null"], "after `--no-expect-results`"),
         (&["--no-color", "always"], "after `--no-color`"),
         (&["--no-browser", "-y", "pkg"], "--no-browser"),
         (&["--no-audit", "pkg", "--", "a"], "after `--no-audit`"),
@@ -158,10 +90,7 @@ fn lines_that_are_refused() {
         (&["--quiet=false", "pkg"], "takes no value"),
         (&["--audit=maybe", "pkg"], "takes no value"),
         (&["--browser", "pkg", "--x"], "--browser"),
-        (
-            &["--shell-auto-fallback", "bash", "pkg"],
-            "--shell-auto-fallback",
-        ),
+        (&["--shell-auto-fallback", "bash", "pkg"], "--shell-auto-fallback"),
         (&["-n", "pkg"], "`-n`"),
         (&["--registry", "--yes", "pkg"], "needs a value"),
         (&["--cache=--yes", "pkg"], "needs a value"),
@@ -221,29 +150,17 @@ fn lines_that_are_refused() {
     ] {
         let error = refused(words);
         assert!(format!("{error}").contains(says), "{words:?}: {error}");
-        assert!(
-            !format!("{error}{:?}", error.hints).contains("secret"),
-            "{words:?}: {error}"
-        );
+        assert!(!format!("{error}{:?}", error.hints).contains("secret"), "{words:?}: {error}");
     }
 }
 
 #[test]
 fn hints_can_be_typed() {
-    assert_eq!(
-        refused(&["-yq", "pkg"]).hints,
-        ["write the options apart: `-y -q`"]
-    );
-    assert_eq!(
-        refused(&["-y pkg"]).hints,
-        ["write several: \"-y\", \"pkg\""]
-    );
+    assert_eq!(refused(&["-yq", "pkg"]).hints, ["write the options apart: `-y -q`"]);
+    assert_eq!(refused(&["-y pkg"]).hints, ["write several: \"-y\", \"pkg\""]);
     assert_eq!(refused(&["--y", "pkg"]).hints, ["write `-y`"]);
     assert_eq!(refused(&["-yes", "pkg"]).hints, ["write `--yes`"]);
-    assert_eq!(
-        refused(&["--pacakge=a", "b"]).hints[0],
-        "did you mean `--package`?"
-    );
+    assert_eq!(refused(&["--pacakge=a", "b"]).hints[0], "did you mean `--package`?");
     assert_eq!(refused(&["--call", "x"]).kind, Kind::Refused);
 }
 
@@ -262,20 +179,10 @@ fn switches_that_are_off_anyway_may_be_switched_off() {
 
 #[test]
 fn help_and_version_win_over_a_package() {
-    for words in [
-        &["--help"][..],
-        &["-h", "pkg"],
-        &["-?"],
-        &["-y", "--usage", "pkg"],
-    ] {
+    for words in [&["--help"][..], &["-h", "pkg"], &["-?"], &["-y", "--usage", "pkg"]] {
         assert_eq!(parse(&line(words)), Ok(Request::Help), "{words:?}");
     }
-    for words in [
-        &["--version"][..],
-        &["-v", "pkg"],
-        &["--versions"],
-        &["-h", "-v"],
-    ] {
+    for words in [&["--version"][..], &["-v", "pkg"], &["--versions"], &["-h", "-v"]] {
         assert_eq!(parse(&line(words)), Ok(Request::Version), "{words:?}");
     }
     assert_eq!(run(&["pkg", "--version"]).args, ["--version"]);
@@ -284,24 +191,13 @@ fn help_and_version_win_over_a_package() {
 
 #[test]
 fn the_last_registry_counts() {
-    let words = [
-        "--registry",
-        "https://a.example/",
-        "--reg=https://b.example/",
-        "pkg",
-    ];
+    let words = ["--registry", "https://a.example/", "--reg=https://b.example/", "pkg"];
     assert_eq!(run(&words).registry.as_deref(), Some("https://b.example/"));
 }
 
 #[test]
 fn our_options_stand_before_the_package() {
-    let launch = run(&[
-        "--safe-net=none",
-        "-y",
-        "--safe-env=TOKEN",
-        "pkg",
-        "--safe-ro",
-    ]);
+    let launch = run(&["--safe-net=none", "-y", "--safe-env=TOKEN", "pkg", "--safe-ro"]);
     assert!(launch.tighten.no_network && !launch.tighten.read_only);
     assert_eq!(launch.tighten.env, Some(vec!["TOKEN".to_owned()]));
     assert_eq!(launch.args, ["--safe-ro"]);

@@ -71,29 +71,17 @@ pub struct OptionRow {
 
 /// Options that take nothing and can't be negated.
 pub(super) const fn flag(names: &'static [&'static str], effect: Effect) -> OptionRow {
-    OptionRow {
-        names,
-        arity: Arity::Flag,
-        effect,
-    }
+    OptionRow { names, arity: Arity::Flag, effect }
 }
 
 /// npm's switches.
 pub(super) const fn switch(names: &'static [&'static str], effect: Effect) -> OptionRow {
-    OptionRow {
-        names,
-        arity: Arity::Switch,
-        effect,
-    }
+    OptionRow { names, arity: Arity::Switch, effect }
 }
 
 /// Options that take a value.
 pub(super) const fn value(names: &'static [&'static str], effect: Effect) -> OptionRow {
-    OptionRow {
-        names,
-        arity: Arity::Value,
-        effect,
-    }
+    OptionRow { names, arity: Arity::Value, effect }
 }
 
 /// [`Effect::Refused`], for the tables.
@@ -112,11 +100,7 @@ pub(super) const fn refused_off(why: &'static str, hint: &'static str) -> Effect
 }
 
 /// [`Effect::Only`], for the tables.
-pub(super) const fn only(
-    values: &'static [&'static str],
-    why: &'static str,
-    hint: &'static str,
-) -> Effect {
+pub(super) const fn only(values: &'static [&'static str], why: &'static str, hint: &'static str) -> Effect {
     Effect::Only(values, Refusal { why, hint })
 }
 
@@ -150,12 +134,7 @@ impl Table {
         }
         self.names()
             .filter(|known| known.starts_with("--"))
-            .map(|known| {
-                (
-                    strsim::damerau_levenshtein(bare, known.trim_start_matches('-')),
-                    known,
-                )
-            })
+            .map(|known| (strsim::damerau_levenshtein(bare, known.trim_start_matches('-')), known))
             .filter(|&(distance, _)| distance <= 2 && distance * 3 <= bare.len())
             .min()
             .map(|(_, known)| known)
@@ -174,10 +153,7 @@ mod tests {
             let mut seen = HashSet::new();
             for name in table.names() {
                 assert!(seen.insert(name), "{name} stands twice");
-                assert!(
-                    name.starts_with('-') && !name.starts_with("--no-no-"),
-                    "{name}"
-                );
+                assert!(name.starts_with('-') && !name.starts_with("--no-no-"), "{name}");
                 assert!(!name.contains(['=', ' ']), "{name}");
             }
         }
@@ -206,15 +182,8 @@ mod tests {
     #[test]
     fn refusals_are_written_as_the_others_are() {
         for row in npx::TABLE.0.iter().chain(uvx::TABLE.0) {
-            if let Effect::Refused(r)
-            | Effect::RefusedOn(r)
-            | Effect::RefusedOff(r)
-            | Effect::Only(_, r) = row.effect
-            {
-                assert!(
-                    !r.why.ends_with('.') && !r.hint.ends_with('.') && !r.hint.is_empty(),
-                    "{r:?}"
-                );
+            if let Effect::Refused(r) | Effect::RefusedOn(r) | Effect::RefusedOff(r) | Effect::Only(_, r) = row.effect {
+                assert!(!r.why.ends_with('.') && !r.hint.ends_with('.') && !r.hint.is_empty(), "{r:?}");
             }
         }
     }

@@ -22,11 +22,7 @@ pub fn parse(value: &str) -> Result<Option<String>> {
     for name in CPYTHON {
         if let Some(rest) = lower.strip_prefix(name) {
             let rest = rest.strip_prefix(['@', '-']).unwrap_or(rest);
-            return if rest.is_empty() {
-                Ok(None)
-            } else {
-                version(rest, value).map(Some)
-            };
+            return if rest.is_empty() { Ok(None) } else { version(rest, value).map(Some) };
         }
     }
     version(&lower, value).map(Some)
@@ -57,33 +53,26 @@ pub fn interpreter(word: &str) -> Result<Option<Option<String>>> {
 
 /// Whether the word is the interpreter's name, alone or with a version behind it.
 fn is_named(lower: &str, name: &str) -> bool {
-    lower.strip_prefix(name).is_some_and(|rest| {
-        rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit() || "@<>=!~".contains(c))
-    })
+    lower
+        .strip_prefix(name)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit() || "@<>=!~".contains(c)))
 }
 
 fn refuse_other(lower: &str, typed: &str) -> Result<()> {
     if OTHERS.iter().any(|o| lower.starts_with(o)) {
-        return Err(Error::refused(format!(
-            "`{}` is not CPython, and there are only images of CPython",
-            shown(typed)
-        ))
-        .hint(HINT));
+        return Err(Error::refused(format!("`{}` is not CPython, and there are only images of CPython", shown(typed)))
+            .hint(HINT));
     }
     Ok(())
 }
 
 /// `3`, `3.12`, `3.12.4`, `312` (which uv reads as 3.12), or specifiers.
 fn version(text: &str, typed: &str) -> Result<String> {
-    let bad =
-        || Error::usage(format!("`{}` does not name a Python version", shown(typed))).hint(HINT);
+    let bad = || Error::usage(format!("`{}` does not name a Python version", shown(typed))).hint(HINT);
     if text.starts_with(['<', '>', '=', '!', '~']) {
-        return VersionSpecifiers::from_str(text)
-            .map(|s| s.to_string().replace(' ', ""))
-            .map_err(|_| bad());
+        return VersionSpecifiers::from_str(text).map(|s| s.to_string().replace(' ', "")).map_err(|_| bad());
     }
-    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') || text.len() > 16
-    {
+    if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit() || b == b'.') || text.len() > 16 {
         return Err(bad());
     }
     let spread = match text.split_at(1) {
@@ -166,14 +155,7 @@ mod tests {
             let want = want.map(|v: Option<&str>| v.map(str::to_owned));
             assert_eq!(interpreter(word), Ok(want), "{word}");
         }
-        for word in [
-            "python@foo",
-            "python@latest",
-            "python@",
-            "pypy@3.10",
-            "pypy",
-            "python2.7",
-        ] {
+        for word in ["python@foo", "python@latest", "python@", "pypy@3.10", "pypy", "python2.7"] {
             assert!(interpreter(word).is_err(), "{word}");
         }
     }

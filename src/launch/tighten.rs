@@ -5,8 +5,7 @@ use super::Tighten;
 use crate::error::{Error, Result};
 use crate::package::shown;
 
-const ALL: &str =
-    "`--safe-plan`, `--safe-ro`, `--safe-net=none`, `--safe-env=NAME` and `--safe-level=strict`";
+const ALL: &str = "`--safe-plan`, `--safe-ro`, `--safe-net=none`, `--safe-env=NAME` and `--safe-level=strict`";
 
 impl Tighten {
     /// Takes `word` if it is one of our options; an option of ours that does not exist or
@@ -32,31 +31,27 @@ impl Tighten {
             }
             // What was typed may be `NAME=secret`.
             ("--safe-env", _) => {
-                return Err(Error::usage(
-                    "`--safe-env` takes the name of one variable, without a value",
-                )
-                .hint(
-                    "write `--safe-env=NAME`, once for each; the value comes from the environment",
-                ));
+                return Err(Error::usage("`--safe-env` takes the name of one variable, without a value")
+                    .hint("write `--safe-env=NAME`, once for each; the value comes from the environment"));
             }
             ("--safe-net", _) => {
-                return Err(widening(name).hint(
-                    "write `--safe-net=none`, or let a package reach more with `jitbox allow`",
-                ));
+                return Err(
+                    widening(name).hint("write `--safe-net=none`, or let a package reach more with `jitbox allow`")
+                );
             }
             ("--safe-level", _) => {
-                return Err(widening(name).hint(
-                    "write `--safe-level=strict`, or set another level in your configuration",
-                ));
+                return Err(
+                    widening(name).hint("write `--safe-level=strict`, or set another level in your configuration")
+                );
             }
             ("--safe-plan" | "--safe-ro", Some(_)) => {
-                return Err(Error::usage(format!("`{name}` takes no value"))
-                    .hint(format!("write `{name}`, or leave it out")));
+                return Err(
+                    Error::usage(format!("`{name}` takes no value")).hint(format!("write `{name}`, or leave it out"))
+                );
             }
             _ => {
                 return Err(
-                    Error::usage(format!("there is no option `{}`", shown(name)))
-                        .hint(format!("ours are {ALL}")),
+                    Error::usage(format!("there is no option `{}`", shown(name))).hint(format!("ours are {ALL}"))
                 );
             }
         }
@@ -95,10 +90,7 @@ mod tests {
             assert_eq!(all.take(word), Ok(true), "{word}");
         }
         assert!(all.plan && all.read_only && all.no_network && all.strict);
-        assert_eq!(
-            all.env.as_deref(),
-            Some(["A".to_owned(), "B_1".to_owned()].as_slice())
-        );
+        assert_eq!(all.env.as_deref(), Some(["A".to_owned(), "B_1".to_owned()].as_slice()));
         assert_eq!(all.take("--port"), Ok(false));
         assert_eq!(all.take("-y"), Ok(false));
     }

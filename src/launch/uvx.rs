@@ -4,10 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::option::uvx::TABLE;
 use super::option::{Arity, Effect, OptionRow};
-use super::{
-    Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, python, text,
-    unknown_option,
-};
+use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, python, text, unknown_option};
 use crate::error::{Error, Result};
 use crate::package::pypi::{PypiName, PypiSpec};
 use crate::package::{PackageSpec, shown};
@@ -68,8 +65,7 @@ impl Line {
             return self.with_value(row, name, value, after).map(Step::Go);
         }
         if value.is_some() {
-            return Err(Error::usage(format!("`{name}` takes no value"))
-                .hint(format!("write `{name}` alone")));
+            return Err(Error::usage(format!("`{name}` takes no value")).hint(format!("write `{name}` alone")));
         }
         Ok(self.flag(row, name)?.map_or(Step::Go(after), Step::Stop))
     }
@@ -83,10 +79,7 @@ impl Line {
         // `-with x` would install a package `ith` for clap, which nobody means.
         let long = format!("-{}", word.split('=').next().unwrap_or(word));
         if long.len() > 3 && TABLE.find(&long).is_some() {
-            return Err(
-                Error::usage(format!("`{}` needs a second `-`", shown(word)))
-                    .hint(format!("write `{long}`")),
-            );
+            return Err(Error::usage(format!("`{}` needs a second `-`", shown(word))).hint(format!("write `{long}`")));
         }
         while let Some((_, letter)) = letters.next() {
             let name = format!("-{letter}");
@@ -168,11 +161,7 @@ impl Line {
         };
         Ok(Launch {
             launcher: Launcher::Uvx,
-            packages: package
-                .into_iter()
-                .chain(self.with)
-                .map(PackageSpec::Pypi)
-                .collect(),
+            packages: package.into_iter().chain(self.with).map(PackageSpec::Pypi).collect(),
             command,
             args: args.to_vec(),
             python,
@@ -185,10 +174,7 @@ impl Line {
 /// clap refuses a single-valued option that is given twice, and so do we.
 fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<()> {
     if slot.replace(value).is_some() {
-        return Err(
-            Error::usage(format!("`{name}`, or another name of it, is given twice"))
-                .hint("give it once"),
-        );
+        return Err(Error::usage(format!("`{name}`, or another name of it, is given twice")).hint("give it once"));
     }
     Ok(())
 }
@@ -196,10 +182,10 @@ fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<()> {
 /// `--python 3.11` and `python@3.12` can't both be meant (uv: "Received multiple Python version requests").
 fn one_version(asked: Option<String>, named: Option<String>) -> Result<Option<String>> {
     match (asked, named) {
-        (Some(asked), Some(named)) if asked != named => Err(Error::usage(format!(
-            "two versions of Python are asked for: {asked} and {named}"
-        ))
-        .hint("leave one out")),
+        (Some(asked), Some(named)) if asked != named => {
+            Err(Error::usage(format!("two versions of Python are asked for: {asked} and {named}"))
+                .hint("leave one out"))
+        }
         (asked, named) => Ok(asked.or(named)),
     }
 }
@@ -214,10 +200,7 @@ fn split_with(value: &str) -> Vec<&str> {
             '[' => depth += 1,
             ']' => depth = depth.saturating_sub(1),
             ',' if depth == 0 => {
-                if value[i + 1..]
-                    .trim_start()
-                    .starts_with(['!', '=', '<', '>', '~'])
-                {
+                if value[i + 1..].trim_start().starts_with(['!', '=', '<', '>', '~']) {
                     continue;
                 }
                 parts.push(&value[start..i]);
@@ -227,11 +210,7 @@ fn split_with(value: &str) -> Vec<&str> {
         }
     }
     parts.push(&value[start..]);
-    parts
-        .into_iter()
-        .map(str::trim)
-        .filter(|p| !p.is_empty())
-        .collect()
+    parts.into_iter().map(str::trim).filter(|p| !p.is_empty()).collect()
 }
 
 /// The command that goes with `--from`. What Windows calls `x.exe` is `x` in the container.
@@ -247,35 +226,26 @@ fn refuse_script(word: &str, command: Option<&OsString>) -> Result<()> {
     if word.len() <= 3 || !word.to_ascii_lowercase().ends_with(".py") {
         return Ok(());
     }
-    let error = Error::refused(format!(
-        "`{}` looks like a Python script, which uvx does not run",
-        shown(word)
-    ));
+    let error = Error::refused(format!("`{}` looks like a Python script, which uvx does not run", shown(word)));
     let command = command.and_then(|c| c.to_str()).unwrap_or(word);
     Err(match PypiName::parse(word) {
-        Ok(name) => error.hint(format!(
-            "if you mean the package, write `uvx-safe --from {} {}`",
-            name.as_str(),
-            shown(command)
-        )),
+        Ok(name) => {
+            error.hint(format!("if you mean the package, write `uvx-safe --from {} {}`", name.as_str(), shown(command)))
+        }
         Err(_) => error.hint("name a package; `uv run` runs scripts"),
     })
 }
 
 fn no_command(from: bool) -> Error {
     if from {
-        return Error::usage("there is no command after `--from`")
-            .hint("name it: `uvx-safe --from pkg command arg…`");
+        return Error::usage("there is no command after `--from`").hint("name it: `uvx-safe --from pkg command arg…`");
     }
     Error::usage("there is no command").hint("name a package: `uvx-safe pkg arg…`")
 }
 
 fn unknown(name: &str) -> Error {
     if name.contains(char::is_whitespace) {
-        let words: Vec<_> = name
-            .split_whitespace()
-            .map(|w| format!("\"{}\"", shown(w)))
-            .collect();
+        let words: Vec<_> = name.split_whitespace().map(|w| format!("\"{}\"", shown(w))).collect();
         return Error::usage(format!("`{}` is one string", shown(name)))
             .hint(format!("write several: {}", words.join(", ")));
     }

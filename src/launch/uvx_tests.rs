@@ -33,73 +33,23 @@ fn lines_that_uvx_runs() {
         (&["pkg"][..], "pkg", None, &[][..]),
         (&["pkg", "--", "hi"], "pkg", None, &["--", "hi"]),
         (&["--", "pkg", "--x"], "pkg", None, &["--x"]),
-        (
-            &["pkg", "--python", "3.9"],
-            "pkg",
-            None,
-            &["--python", "3.9"],
-        ),
+        (&["pkg", "--python", "3.9"], "pkg", None, &["--python", "3.9"]),
         (&["pkg@1.2"], "pkg==1.2", None, &[]),
         (&["pkg@v1.2"], "pkg==1.2", None, &[]),
         (&["pkg@latest"], "pkg@latest", None, &[]),
         (&["pkg[b,A]@latest"], "pkg[a,b]@latest", None, &[]),
         (&["pkg>=1,<2", "x"], "pkg>=1,<2", None, &["x"]),
         (&["run", "pkg"], "run", None, &["pkg"]),
-        (
-            &["--from", "Build.X", "pyproject-build"],
-            "build-x",
-            Some("pyproject-build"),
-            &[],
-        ),
-        (
-            &["--from=build@latest", "bash", "-c", "x"],
-            "build@latest",
-            Some("bash"),
-            &["-c", "x"],
-        ),
-        (
-            &["--from", "awslabs.x@latest", "awslabs.x.exe"],
-            "awslabs-x@latest",
-            Some("awslabs.x"),
-            &[],
-        ),
-        (
-            &["--with", "pycowsay", "--from", "build", "pycowsay"],
-            "build pycowsay",
-            Some("pycowsay"),
-            &[],
-        ),
-        (
-            &["--with", "mcp<2,>=1,socksio", "-w", "x[a,b]", "pkg"],
-            "pkg mcp>=1,<2 socksio x[a,b]",
-            None,
-            &[],
-        ),
-        (
-            &["-qn", "-U", "--refresh", "--isolated", "pkg"],
-            "pkg",
-            None,
-            &[],
-        ),
-        (
-            &["--color", "never", "--cache-dir=/tmp/c", "pkg"],
-            "pkg",
-            None,
-            &[],
-        ),
-        (
-            &["--prerelease=if-necessary-or-explicit", "pkg"],
-            "pkg",
-            None,
-            &[],
-        ),
+        (&["--from", "Build.X", "pyproject-build"], "build-x", Some("pyproject-build"), &[]),
+        (&["--from=build@latest", "bash", "-c", "x"], "build@latest", Some("bash"), &["-c", "x"]),
+        (&["--from", "awslabs.x@latest", "awslabs.x.exe"], "awslabs-x@latest", Some("awslabs.x"), &[]),
+        (&["--with", "pycowsay", "--from", "build", "pycowsay"], "build pycowsay", Some("pycowsay"), &[]),
+        (&["--with", "mcp<2,>=1,socksio", "-w", "x[a,b]", "pkg"], "pkg mcp>=1,<2 socksio x[a,b]", None, &[]),
+        (&["-qn", "-U", "--refresh", "--isolated", "pkg"], "pkg", None, &[]),
+        (&["--color", "never", "--cache-dir=/tmp/c", "pkg"], "pkg", None, &[]),
+        (&["--prerelease=if-necessary-or-explicit", "pkg"], "pkg", None, &[]),
         (&["python", "main.py"], "", Some("python"), &["main.py"]),
-        (
-            &["--with", "mcp", "python", "file.py"],
-            "mcp",
-            Some("python"),
-            &["file.py"],
-        ),
+        (&["--with", "mcp", "python", "file.py"], "mcp", Some("python"), &["file.py"]),
         (&["--from", "python@3.11", "idle"], "", Some("idle"), &[]),
         (&["python-dotenv"], "python-dotenv", None, &[]),
     ] {
@@ -130,11 +80,7 @@ fn the_version_of_python() {
     ] {
         assert_eq!(run(words).python.as_deref(), want, "{words:?}");
     }
-    assert!(
-        refused(&["-p", "3.11", "python@3.12"])
-            .what
-            .contains("two versions")
-    );
+    assert!(refused(&["-p", "3.11", "python@3.12"]).what.contains("two versions"));
 }
 
 #[test]
@@ -156,16 +102,7 @@ fn lines_that_are_refused() {
         (&["-", "pkg"], "no option `-`"),
         (&["--from", "a", "--from", "b", "c"], "twice"),
         (&["-p", "3.11", "--python=3.12", "c"], "twice"),
-        (
-            &[
-                "-i",
-                "https://a.example/",
-                "--default-index",
-                "https://b.example/",
-                "c",
-            ],
-            "twice",
-        ),
+        (&["-i", "https://a.example/", "--default-index", "https://b.example/", "c"], "twice"),
         (&["--isolated=true", "pkg"], "takes no value"),
         (&["--from"], "needs a value"),
         (&["--from", "--with", "a"], "needs a value"),
@@ -176,10 +113,7 @@ fn lines_that_are_refused() {
         (&["-c", "c.txt", "pkg"], "`-c`"),
         (&["--env-file", ".env", "pkg"], "--env-file"),
         (&["--directory", "/d", "pkg"], "--directory"),
-        (
-            &["--extra-index-url", "https://h/", "pkg"],
-            "--extra-index-url",
-        ),
+        (&["--extra-index-url", "https://h/", "pkg"], "--extra-index-url"),
         (&["--index=https://h/", "pkg"], "--index"),
         (&["--no-index", "pkg"], "--no-index"),
         (&["--prerelease=allow", "pkg"], "--prerelease"),
@@ -202,10 +136,7 @@ fn lines_that_are_refused() {
         (&["--with", "a@1.2", "b"], "does not name a version"),
         (&["pkg ; python_version > '3'"], "condition"),
         (&["git+https://me:secret@h/o/r"], "git repository"),
-        (
-            &["--from", "git+https://h/o/r", "src/main.py"],
-            "git repository",
-        ),
+        (&["--from", "git+https://h/o/r", "src/main.py"], "git repository"),
         (&["./dir"], "folder"),
         (&["."], "folder"),
         (&["./x.whl"], "archive on this machine"),
@@ -219,24 +150,15 @@ fn lines_that_are_refused() {
     ] {
         let error = refused(words);
         assert!(format!("{error}").contains(says), "{words:?}: {error}");
-        assert!(
-            !format!("{error}{:?}", error.hints).contains("secret"),
-            "{words:?}: {error}"
-        );
+        assert!(!format!("{error}{:?}", error.hints).contains("secret"), "{words:?}: {error}");
     }
 }
 
 #[test]
 fn hints_can_be_typed() {
     let hint = &refused(&["discord.py"]).hints[0];
-    assert!(
-        hint.ends_with("`uvx-safe --from discord-py discord.py`"),
-        "{hint}"
-    );
-    assert_eq!(
-        refused(&["--form", "a", "b"]).hints[0],
-        "did you mean `--from`?"
-    );
+    assert!(hint.ends_with("`uvx-safe --from discord-py discord.py`"), "{hint}");
+    assert_eq!(refused(&["--form", "a", "b"]).hints[0], "did you mean `--from`?");
     assert_eq!(refused(&["-from", "a", "b"]).hints, ["write `--from`"]);
     assert_eq!(refused(&["-with=a", "b"]).hints, ["write `--with`"]);
     assert_eq!(refused(&["-y", "pkg"]).kind, Kind::Refused);
@@ -253,21 +175,12 @@ fn help_and_version_act_at_once() {
 
 #[test]
 fn the_index_and_our_options() {
-    let launch = run(&[
-        "--safe-plan",
-        "--index-url",
-        "https://a.example/simple",
-        "--safe-level=strict",
-        "pkg",
-        "--safe-ro",
-    ]);
+    let launch =
+        run(&["--safe-plan", "--index-url", "https://a.example/simple", "--safe-level=strict", "pkg", "--safe-ro"]);
     assert_eq!(launch.registry.as_deref(), Some("https://a.example/simple"));
     assert!(launch.tighten.plan && launch.tighten.strict && !launch.tighten.read_only);
     assert_eq!(launch.args, ["--safe-ro"]);
-    assert_eq!(
-        refused(&["--safe-level=relaxed", "pkg"]).kind,
-        Kind::Refused
-    );
+    assert_eq!(refused(&["--safe-level=relaxed", "pkg"]).kind, Kind::Refused);
 }
 
 proptest! {

@@ -50,27 +50,18 @@ impl UnsupportedForm {
     fn refuse(self, text: &str) -> Error {
         let text = shown(text);
         let error = match self {
-            Self::Git => Error::refused(format!(
-                "`{text}` names a git repository, which can't be run yet"
-            )),
-            Self::Url => Error::refused(format!(
-                "`{text}` names an archive at a URL, which can't be run yet"
-            )),
-            Self::File => Error::refused(format!(
-                "`{text}` names an archive on this machine, which can't be run yet"
-            )),
-            Self::Directory => Error::refused(format!(
-                "`{text}` names a folder on this machine, which can't be run yet"
-            )),
+            Self::Git => Error::refused(format!("`{text}` names a git repository, which can't be run yet")),
+            Self::Url => Error::refused(format!("`{text}` names an archive at a URL, which can't be run yet")),
+            Self::File => Error::refused(format!("`{text}` names an archive on this machine, which can't be run yet")),
+            Self::Directory => {
+                Error::refused(format!("`{text}` names a folder on this machine, which can't be run yet"))
+            }
             Self::Alias => {
-                return Error::refused(format!(
-                    "`{text}` gives a package another name, which can't be done yet"
-                ))
-                .hint("name the package itself, without `npm:`");
+                return Error::refused(format!("`{text}` gives a package another name, which can't be done yet"))
+                    .hint("name the package itself, without `npm:`");
             }
         };
-        error
-            .hint("name a package of the registry, with or without a version: `pkg` or `pkg@1.2.3`")
+        error.hint("name a package of the registry, with or without a version: `pkg` or `pkg@1.2.3`")
     }
 }
 
@@ -79,9 +70,7 @@ pub(crate) fn shown(text: &str) -> String {
     let mut text = text.to_owned();
     // `scheme://user:password@host`: nothing before the last `@` of the authority is shown.
     if let Some(start) = text.find("://").map(|i| i + 3) {
-        let end = text[start..]
-            .find(['/', '?', '#'])
-            .map_or(text.len(), |i| start + i);
+        let end = text[start..].find(['/', '?', '#']).map_or(text.len(), |i| start + i);
         if let Some(at) = text[start..end].rfind('@') {
             text.replace_range(start..=start + at, "…@");
         }
@@ -191,13 +180,7 @@ impl fmt::Display for PinnedPackage {
             Ecosystem::Pypi if self.extras.is_empty() => {
                 write!(f, "{}=={}", self.name, self.version)
             }
-            Ecosystem::Pypi => write!(
-                f,
-                "{}[{}]=={}",
-                self.name,
-                self.extras.join(","),
-                self.version
-            ),
+            Ecosystem::Pypi => write!(f, "{}[{}]=={}", self.name, self.extras.join(","), self.version),
         }
     }
 }
@@ -208,10 +191,7 @@ mod tests {
 
     #[test]
     fn passwords_are_not_shown() {
-        assert_eq!(
-            shown("git+https://me:secret@host/o/r@v1"),
-            "git+https://…@host/o/r@v1"
-        );
+        assert_eq!(shown("git+https://me:secret@host/o/r@v1"), "git+https://…@host/o/r@v1");
         assert_eq!(shown("https://host/a@b"), "https://host/a@b");
         assert_eq!(shown("a\u{1b}[0m"), "a\\u{1b}[0m");
         assert!(shown(&"x".repeat(500)).len() < 100);

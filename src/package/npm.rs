@@ -24,9 +24,8 @@ impl NpmName {
         let bare = match text.strip_prefix('@') {
             None => text,
             Some(scoped) => {
-                let (scope, bare) = scoped
-                    .split_once('/')
-                    .ok_or_else(|| invalid(text, "a scope is followed by `/` and a name"))?;
+                let (scope, bare) =
+                    scoped.split_once('/').ok_or_else(|| invalid(text, "a scope is followed by `/` and a name"))?;
                 check_part(text, scope)?;
                 bare
             }
@@ -57,9 +56,7 @@ impl NpmName {
 
     /// The name without its scope: what a command of this package is called by default.
     pub fn unscoped(&self) -> &str {
-        self.0
-            .split_once('/')
-            .map_or(self.0.as_str(), |(_, bare)| bare)
+        self.0.split_once('/').map_or(self.0.as_str(), |(_, bare)| bare)
     }
 }
 
@@ -73,10 +70,7 @@ fn check_part(text: &str, part: &str) -> Result<()> {
         return Err(invalid(text, "it starts with `.` or `-`"));
     }
     match part.chars().find(|&c| !is_url_safe(c)) {
-        Some(c) => Err(invalid(
-            text,
-            &format!("`{}` can't be part of it", c.escape_debug()),
-        )),
+        Some(c) => Err(invalid(text, &format!("`{}` can't be part of it", c.escape_debug()))),
         None => Ok(()),
     }
 }
@@ -90,9 +84,7 @@ fn invalid(text: &str, why: &str) -> Error {
     let error = Error::usage(format!("`{}` is not a package name", shown(text))).because(why);
     if text.trim().contains(char::is_whitespace) {
         error.hint("write several arguments as several strings: \"pkg\", \"arg\"")
-    } else if text.starts_with([
-        '\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}',
-    ]) {
+    } else if text.starts_with(['\u{2010}', '\u{2011}', '\u{2012}', '\u{2013}', '\u{2014}', '\u{2212}']) {
         error.hint("its first character is a dash but not the hyphen `-`; type `-` in its place")
     } else {
         error.hint("name a package as the registry does: `pkg` or `@scope/pkg`")
@@ -132,19 +124,13 @@ impl NpmSpec {
             Some(at) => (&text[..at], &text[at + 1..]),
             None => (text, ""),
         };
-        Ok(Self {
-            name: NpmName::parse(name)?,
-            request: parse_request(request, text)?,
-        })
+        Ok(Self { name: NpmName::parse(name)?, request: parse_request(request, text)? })
     }
 }
 
 /// Where the `@` after the name is; one in front belongs to a scope.
 fn name_end(text: &str) -> Option<usize> {
-    text.char_indices()
-        .skip(1)
-        .find(|&(_, c)| c == '@')
-        .map(|(i, _)| i)
+    text.char_indices().skip(1).find(|&(_, c)| c == '@').map(|(i, _)| i)
 }
 
 /// Tells versions, ranges and tags apart, in npm's order.
@@ -156,12 +142,7 @@ fn parse_request(typed: &str, text: &str) -> Result<NpmRequest> {
     if let Some(version) = parse_version(typed) {
         return Ok(NpmRequest::Version(version));
     }
-    let malformed = || {
-        Error::usage(format!(
-            "`{}` does not name a version, a range or a tag",
-            shown(text)
-        ))
-    };
+    let malformed = || Error::usage(format!("`{}` does not name a version, a range or a tag", shown(text)));
     // npm reads `1.2.3beta` and `01.2.3` as versions in its loose mode, so they are neither
     // ranges nor tags. Nothing is published as such.
     if is_nearly_version(typed) {
@@ -174,9 +155,7 @@ fn parse_request(typed: &str, text: &str) -> Result<NpmRequest> {
     if typed.chars().all(is_url_safe) && !typed.contains('*') {
         return Ok(NpmRequest::Tag(typed.to_owned()));
     }
-    Err(malformed().hint(
-        "write `pkg@1.2.3`, `pkg@^1.2` or `pkg@latest`, and arguments as strings of their own",
-    ))
+    Err(malformed().hint("write `pkg@1.2.3`, `pkg@^1.2` or `pkg@latest`, and arguments as strings of their own"))
 }
 
 /// `1.2.3`, `v1.2.3`, `=1.2.3`. The crate is content with a version at the start of the text
@@ -190,29 +169,21 @@ fn parse_version(typed: &str) -> Option<nodejs_semver::Version> {
 /// One word that starts as a version does.
 fn is_nearly_version(typed: &str) -> bool {
     let bare = typed.trim_start_matches(['=', 'v', ' ']);
-    bare.chars()
-        .all(|c| c.is_ascii_alphanumeric() || ".+-".contains(c))
-        && nodejs_semver::Version::parse(bare).is_ok()
+    bare.chars().all(|c| c.is_ascii_alphanumeric() || ".+-".contains(c)) && nodejs_semver::Version::parse(bare).is_ok()
 }
 
 /// The grammar of Semantic Versioning 2.0.0.
 fn is_version(text: &str) -> bool {
     let number = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|b| b.is_ascii_digit())
-            && (part.len() == 1 || !part.starts_with('0'))
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()) && (part.len() == 1 || !part.starts_with('0'))
     };
-    let word = |part: &str| {
-        !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-    };
+    let word = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
     let (text, build) = text.split_once('+').unwrap_or((text, "0"));
     let (core, pre) = text.split_once('-').unwrap_or((text, "0"));
     core.split('.').count() == 3
         && core.split('.').all(number)
         && build.split('.').all(word)
-        && pre
-            .split('.')
-            .all(|part| word(part) && (number(part) || part.bytes().any(|b| !b.is_ascii_digit())))
+        && pre.split('.').all(|part| word(part) && (number(part) || part.bytes().any(|b| !b.is_ascii_digit())))
 }
 
 /// Which of the forms that we do not take `text` has, if any; the order of the questions is
@@ -234,11 +205,7 @@ pub fn unsupported_form(text: &str) -> Option<UnsupportedForm> {
 /// The form of what stands where a version would.
 fn form_of(spec: &str) -> Option<UnsupportedForm> {
     let lower = spec.to_ascii_lowercase();
-    let file_or_folder = if is_archive(spec) {
-        UnsupportedForm::File
-    } else {
-        UnsupportedForm::Directory
-    };
+    let file_or_folder = if is_archive(spec) { UnsupportedForm::File } else { UnsupportedForm::Directory };
     if lower.starts_with("file:") || is_path(spec) {
         return Some(file_or_folder);
     }
@@ -250,11 +217,7 @@ fn form_of(spec: &str) -> Option<UnsupportedForm> {
     }
     if is_url(spec) {
         let plain = lower.starts_with("http://") || lower.starts_with("https://");
-        return Some(if plain && !is_git_host(&lower) {
-            UnsupportedForm::Url
-        } else {
-            UnsupportedForm::Git
-        });
+        return Some(if plain && !is_git_host(&lower) { UnsupportedForm::Url } else { UnsupportedForm::Git });
     }
     (spec.contains(['/', '\\']) || is_archive(spec)).then_some(file_or_folder)
 }
@@ -277,9 +240,7 @@ fn is_scp(text: &str) -> bool {
     let Some((host, path)) = rest.split_once(':') else {
         return false;
     };
-    let dotted = host
-        .split_once('.')
-        .is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
+    let dotted = host.split_once('.').is_some_and(|(a, b)| !a.is_empty() && !b.is_empty());
     !user.is_empty() && dotted && !path.is_empty()
 }
 
@@ -292,9 +253,7 @@ fn is_path(text: &str) -> bool {
 /// npa.js `isFileType`.
 fn is_archive(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    [".tgz", ".tar.gz", ".tar"]
-        .iter()
-        .any(|end| lower.ends_with(end))
+    [".tgz", ".tar.gz", ".tar"].iter().any(|end| lower.ends_with(end))
 }
 
 /// `owner/repo`, perhaps with `#ref` (hosted-git-info, "isGitHubShorthand").
@@ -315,14 +274,7 @@ fn is_git_host(lower: &str) -> bool {
     let authority = after.split(['/', '?', '#']).next().unwrap_or("");
     let host = authority.rsplit('@').next().unwrap_or("");
     let host = host.strip_prefix("www.").unwrap_or(host);
-    [
-        "github.com",
-        "gitlab.com",
-        "bitbucket.org",
-        "gist.github.com",
-        "git.sr.ht",
-    ]
-    .contains(&host)
+    ["github.com", "gitlab.com", "bitbucket.org", "gist.github.com", "git.sr.ht"].contains(&host)
 }
 
 impl fmt::Display for NpmSpec {

@@ -20,9 +20,7 @@ impl PypiName {
         if text.is_empty() {
             return Err(invalid_name(text));
         }
-        PackageName::from_str(text)
-            .map(|name| Self(name.to_string()))
-            .map_err(|_| invalid_name(text))
+        PackageName::from_str(text).map(|name| Self(name.to_string())).map_err(|_| invalid_name(text))
     }
 
     /// The normalised name.
@@ -36,8 +34,7 @@ fn invalid_name(text: &str) -> Error {
     if text.trim().contains(char::is_whitespace) {
         error.hint("write several arguments as several strings: \"pkg\", \"arg\"")
     } else {
-        error
-            .hint("a name has letters, digits and `.`, `_` or `-` between them: `mcp-server-fetch`")
+        error.hint("a name has letters, digits and `.`, `_` or `-` between them: `mcp-server-fetch`")
     }
 }
 
@@ -91,9 +88,7 @@ impl PypiSpec {
         if let Some(form) = unsupported_form(text) {
             return Err(form.refuse(text));
         }
-        let name_end = text
-            .find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)))
-            .unwrap_or(text.len());
+        let name_end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(text.len());
         let (typed, rest) = text.split_at(name_end);
         PypiName::parse(typed).map_err(|_| invalid_name(text))?;
         // pep508_rs panics on extras such as `[x.]`, so only names and specifiers are left to
@@ -108,33 +103,21 @@ impl PypiSpec {
         let rest = rest.trim();
         refuse_direct(text, typed, rest)?;
         if rest.contains(';') {
-            return Err(Error::refused(format!(
-                "`{}` has a condition, which can't be checked here",
-                shown(text)
-            ))
-            .hint("leave out the `;` and what follows it"));
+            return Err(Error::refused(format!("`{}` has a condition, which can't be checked here", shown(text)))
+                .hint("leave out the `;` and what follows it"));
         }
         // PEP 508 allows parentheses around the versions.
         let inner = rest.strip_prefix('(').and_then(|r| r.strip_suffix(')'));
         let specifiers = VersionSpecifiers::from_str(inner.unwrap_or(rest).trim())
             .map_err(|_| malformed(text, "its versions can't be read"))?;
-        let request = if specifiers.is_empty() {
-            PypiRequest::Any
-        } else {
-            PypiRequest::Specifiers(specifiers)
-        };
+        let request = if specifiers.is_empty() { PypiRequest::Any } else { PypiRequest::Specifiers(specifiers) };
         Self::new(typed, extras, request)
     }
 
     fn new(typed: &str, mut extras: Vec<String>, request: PypiRequest) -> Result<Self> {
         extras.sort();
         extras.dedup();
-        Ok(Self {
-            name: PypiName::parse(typed)?,
-            typed: typed.to_owned(),
-            extras,
-            request,
-        })
+        Ok(Self { name: PypiName::parse(typed)?, typed: typed.to_owned(), extras, request })
     }
 }
 
@@ -167,11 +150,9 @@ fn refuse_direct(text: &str, typed: &str, rest: &str) -> Result<()> {
     if let Some(form) = unsupported_form(target.trim()) {
         return Err(form.refuse(text));
     }
-    Err(
-        Error::usage(format!("`{}` does not name a version", shown(text))).hint(format!(
-            "write `{typed}==1.2.3` or `{typed}>=1.2`, or `{typed}@1.2.3` and `{typed}@latest` for the command itself"
-        )),
-    )
+    Err(Error::usage(format!("`{}` does not name a version", shown(text))).hint(format!(
+        "write `{typed}==1.2.3` or `{typed}>=1.2`, or `{typed}@1.2.3` and `{typed}@latest` for the command itself"
+    )))
 }
 
 fn malformed(text: &str, why: &str) -> Error {
@@ -188,9 +169,7 @@ pub fn unsupported_form(text: &str) -> Option<UnsupportedForm> {
     }
     // `name>=1 ; …` and `name @ https://…` start with a name; a URL with its scheme.
     let scheme = lower.split_once("://").map(|(scheme, _)| scheme);
-    if scheme
-        .is_some_and(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+'))
-    {
+    if scheme.is_some_and(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+')) {
         return Some(match scheme {
             Some("file") if is_archive(&lower) => UnsupportedForm::File,
             Some("file") => UnsupportedForm::Directory,
@@ -205,21 +184,13 @@ pub fn unsupported_form(text: &str) -> Option<UnsupportedForm> {
         || text.starts_with(['.', '/', '\\', '~'])
         || before_direct.contains(['/', '\\'])
         || is_archive(&lower) && !before_direct.contains(char::is_whitespace);
-    path.then(|| {
-        if is_archive(&lower) {
-            UnsupportedForm::File
-        } else {
-            UnsupportedForm::Directory
-        }
-    })
+    path.then(|| if is_archive(&lower) { UnsupportedForm::File } else { UnsupportedForm::Directory })
 }
 
 /// The suffixes of wheels and source distributions.
 fn is_archive(lower: &str) -> bool {
     let path = lower.split(['[', '#']).next().unwrap_or(lower);
-    [".whl", ".zip", ".tgz", ".tar", ".tbz", ".txz", ".tlz"]
-        .iter()
-        .any(|e| path.ends_with(e))
+    [".whl", ".zip", ".tgz", ".tar", ".tbz", ".txz", ".tlz"].iter().any(|e| path.ends_with(e))
         || [".gz", ".bz2", ".xz", ".lz", ".lzma", ".zst"]
             .iter()
             .any(|e| path.strip_suffix(e).is_some_and(|p| p.ends_with(".tar")))

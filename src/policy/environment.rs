@@ -9,17 +9,65 @@ use crate::plan::{Network, STATE_DIR};
 /// What a client's own surroundings are made of: the MCP SDKs' list, what shells, sessions and
 /// terminals add, and what names places of this host. Never meant for the program.
 const SURROUNDINGS: [&str; 41] = [
-    "HOME", "LOGNAME", "PATH", "SHELL", "TERM", "USER", "USERNAME", "PWD", "OLDPWD", "SHLVL", "_", "TMPDIR", "TEMP",
-    "TMP", "HOSTNAME", "DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "COLORTERM", "TERM_PROGRAM", "TERM_PROGRAM_VERSION",
-    "EDITOR", "VISUAL", "PAGER", "MAIL", "LS_COLORS", "VIRTUAL_ENV", "INIT_CWD", "NODE", "KUBECONFIG", "SSH_AUTH_SOCK",
-    "SSH_AGENT_PID", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY", "NODE_PATH", "PYTHONPATH", "PYTHONHOME",
-    "NODE_EXTRA_CA_CERTS", "SSL_CERT_FILE", "SSL_CERT_DIR",
+    "HOME",
+    "LOGNAME",
+    "PATH",
+    "SHELL",
+    "TERM",
+    "USER",
+    "USERNAME",
+    "PWD",
+    "OLDPWD",
+    "SHLVL",
+    "_",
+    "TMPDIR",
+    "TEMP",
+    "TMP",
+    "HOSTNAME",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
+    "XAUTHORITY",
+    "COLORTERM",
+    "TERM_PROGRAM",
+    "TERM_PROGRAM_VERSION",
+    "EDITOR",
+    "VISUAL",
+    "PAGER",
+    "MAIL",
+    "LS_COLORS",
+    "VIRTUAL_ENV",
+    "INIT_CWD",
+    "NODE",
+    "KUBECONFIG",
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "SSH_CONNECTION",
+    "SSH_CLIENT",
+    "SSH_TTY",
+    "NODE_PATH",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "NODE_EXTRA_CA_CERTS",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
 ];
 
 /// The same, by how the names begin.
 const SURROUNDING_PREFIXES: [&str; 14] = [
-    "LD_", "DYLD_", "XDG_", "DBUS_", "DOCKER_", "CONTAINER_", "CONTAINERS_", "PODMAN_", "NPM_", "npm_", "UV_", "PIP_",
-    "JITBOX_", "__CF",
+    "LD_",
+    "DYLD_",
+    "XDG_",
+    "DBUS_",
+    "DOCKER_",
+    "CONTAINER_",
+    "CONTAINERS_",
+    "PODMAN_",
+    "NPM_",
+    "npm_",
+    "UV_",
+    "PIP_",
+    "JITBOX_",
+    "__CF",
 ];
 
 /// Which say how to talk to a person; harmless, and wanted.
@@ -50,7 +98,9 @@ pub fn decide(asked: &Asked<'_>, network: Network) -> Passed {
         let listed = |names: &[String]| name.to_str().is_some_and(|n| names.iter().any(|l| l == n));
         let pass = match &asked.tighten.env {
             Some(names) => is_always(name) || listed(names),
-            None => is_always(name) || listed(&asked.config.env.pass) || (wanted(name) && small && !asked.tighten.strict),
+            None => {
+                is_always(name) || listed(&asked.config.env.pass) || (wanted(name) && small && !asked.tighten.strict)
+            }
         };
         // A host's PATH, HOME and the like mean nothing in the box, whoever asks.
         if pass && !values.iter().any(|(own, _)| own == name) && !host_shaped(name) {
@@ -90,7 +140,6 @@ fn is_surrounding(name: &OsStr) -> bool {
 }
 
 fn host_shaped(name: &OsStr) -> bool {
-    const NAMES: [&str; 9] =
-        ["PATH", "HOME", "SHELL", "TMPDIR", "PWD", "USER", "LOGNAME", "NODE_PATH", "PYTHONPATH"];
+    const NAMES: [&str; 9] = ["PATH", "HOME", "SHELL", "TMPDIR", "PWD", "USER", "LOGNAME", "NODE_PATH", "PYTHONPATH"];
     name.to_str().is_none_or(|n| NAMES.contains(&n) || n.starts_with("LD_") || n.starts_with("DYLD_"))
 }

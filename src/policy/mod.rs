@@ -188,11 +188,7 @@ fn limits(config: &Config, processors: usize) -> Limits {
 }
 
 fn tmpfs(engine: &Engine, size: u64) -> Vec<Tmpfs> {
-    let place = |target: &str, size| Tmpfs {
-        target: target.to_owned(),
-        size,
-        exec: false,
-    };
+    let place = |target: &str, size| Tmpfs { target: target.to_owned(), size, exec: false };
     let mut all = vec![place("/tmp", size), place(STATE_DIR, size)];
     // Where the engine would otherwise make writable, executable, unlimited ones by itself.
     all.extend(engine.own_tmpfs().iter().map(|target| place(target, SMALL)));
@@ -227,12 +223,7 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
         user: User::Nobody,
         mounts: Vec::new(),
         tmpfs: tmpfs(engine, 64 << 20),
-        limits: Limits {
-            memory: 512 << 20,
-            cpus: 1.0,
-            pids: 512,
-            nofile: NOFILE,
-        },
+        limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE },
         network: Network::None,
         seccomp: seccomp_file(layout, engine),
         start: Start::Attached,

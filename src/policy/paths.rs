@@ -22,10 +22,8 @@ pub fn look(args: &[OsString], cwd: &Path) -> Vec<Found> {
     let mut found: Vec<Found> = Vec::new();
     for arg in args {
         let path = Path::new(arg);
-        let named = matches!(
-            path.components().next(),
-            Some(Component::RootDir | Component::CurDir | Component::ParentDir)
-        );
+        let named =
+            matches!(path.components().next(), Some(Component::RootDir | Component::CurDir | Component::ParentDir));
         if !named || arg.as_bytes().contains(&b'\n') {
             continue;
         }
@@ -55,7 +53,8 @@ fn plain(path: &Path) -> PathBuf {
 }
 
 /// Whole trees that no program gets: the system's own, and where keys are kept.
-const SYSTEM: [&str; 10] = ["/etc", "/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib", "/boot", "/root", "/jitbox"];
+const SYSTEM: [&str; 10] =
+    ["/etc", "/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib", "/boot", "/root", "/jitbox"];
 
 /// Below the home directory.
 const PRIVATE: [&str; 26] = [
@@ -93,11 +92,7 @@ pub fn mounts(asked: &Asked<'_>) -> (Vec<Mount>, Vec<(PathBuf, String)>) {
     for found in &asked.paths {
         match refusal(found, asked.home, asked.data_dir) {
             Some(why) => refused.push((found.asked.clone(), why)),
-            None => mounts.push(Mount {
-                source: found.real.clone(),
-                target: found.asked.clone(),
-                writable: false,
-            }),
+            None => mounts.push(Mount { source: found.real.clone(), target: found.asked.clone(), writable: false }),
         }
     }
     // What lies inside another mount is there already.
@@ -138,10 +133,7 @@ mod tests {
     use super::*;
 
     fn refused(path: &str) -> bool {
-        let found = Found {
-            asked: path.into(),
-            real: path.into(),
-        };
+        let found = Found { asked: path.into(), real: path.into() };
         refusal(&found, Path::new("/home/u"), Path::new("/home/u/.local/share/jitbox")).is_some()
     }
 
@@ -160,10 +152,7 @@ mod tests {
 
     #[test]
     fn a_link_to_a_refused_place_is_refused() {
-        let found = Found {
-            asked: "/tmp/innocent".into(),
-            real: "/home/u/.ssh".into(),
-        };
+        let found = Found { asked: "/tmp/innocent".into(), real: "/home/u/.ssh".into() };
         assert!(refusal(&found, Path::new("/home/u"), Path::new("/d")).is_some());
     }
 

@@ -97,48 +97,25 @@ enum Operator {
 
 impl Condition {
     fn equal(index: u32, value: u64) -> Self {
-        Self {
-            index,
-            value,
-            value_two: 0,
-            op: Operator::Equal,
-        }
+        Self { index, value, value_two: 0, op: Operator::Equal }
     }
 
     fn masked(index: u32, mask: u64, value: u64) -> Self {
-        Self {
-            index,
-            value: mask,
-            value_two: value,
-            op: Operator::MaskedEqual,
-        }
+        Self { index, value: mask, value_two: value, op: Operator::MaskedEqual }
     }
 }
 
 impl Rule {
     fn allow(names: Vec<&'static str>) -> Self {
-        Self {
-            names,
-            action: Action::Allow,
-            errno_ret: None,
-            args: Vec::new(),
-        }
+        Self { names, action: Action::Allow, errno_ret: None, args: Vec::new() }
     }
 
     fn allow_if(name: &'static str, args: Vec<Condition>) -> Self {
-        Self {
-            args,
-            ..Self::allow(vec![name])
-        }
+        Self { args, ..Self::allow(vec![name]) }
     }
 
     fn fail(names: Vec<&'static str>, errno: u32) -> Self {
-        Self {
-            names,
-            action: Action::Errno,
-            errno_ret: Some(errno),
-            args: Vec::new(),
-        }
+        Self { names, action: Action::Errno, errno_ret: Some(errno), args: Vec::new() }
     }
 }
 
@@ -155,10 +132,7 @@ pub fn profile(architecture: Architecture) -> String {
 /// A short name for a profile's content: the first 16 hexadecimal digits of its SHA-256.
 pub fn hash(text: &str) -> String {
     let digest = Sha256::digest(text);
-    digest[..8]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn build(architecture: Architecture) -> Profile {
@@ -182,35 +156,20 @@ fn build(architecture: Architecture) -> Profile {
 /// The rules that look at arguments.
 fn conditional(architecture: Architecture) -> Vec<Rule> {
     // No new namespaces: they open most of what the kernel keeps for root.
-    let mut rules = vec![Rule::allow_if(
-        "clone",
-        vec![Condition::masked(0, NEW_NAMESPACES, 0)],
-    )];
+    let mut rules = vec![Rule::allow_if("clone", vec![Condition::masked(0, NEW_NAMESPACES, 0)])];
 
     for family in SOCKET_FAMILIES {
         rules.push(Rule::allow_if("socket", vec![Condition::equal(0, family)]));
     }
     // Protocol 0 is routing: getifaddrs(3), so Node's os.networkInterfaces() and the resolver.
-    rules.push(Rule::allow_if(
-        "socket",
-        vec![Condition::equal(0, AF_NETLINK), Condition::equal(2, 0)],
-    ));
-    rules.push(Rule::allow_if(
-        "socketpair",
-        vec![Condition::equal(0, AF_UNIX)],
-    ));
+    rules.push(Rule::allow_if("socket", vec![Condition::equal(0, AF_NETLINK), Condition::equal(2, 0)]));
+    rules.push(Rule::allow_if("socketpair", vec![Condition::equal(0, AF_UNIX)]));
 
     for (mask, value) in all_but(TIOCSTI, TIOCLINUX) {
-        rules.push(Rule::allow_if(
-            "ioctl",
-            vec![Condition::masked(1, mask, value)],
-        ));
+        rules.push(Rule::allow_if("ioctl", vec![Condition::masked(1, mask, value)]));
     }
     for persona in PERSONALITIES {
-        rules.push(Rule::allow_if(
-            "personality",
-            vec![Condition::equal(0, persona)],
-        ));
+        rules.push(Rule::allow_if("personality", vec![Condition::equal(0, persona)]));
     }
 
     // mkfifo(3). Everything else that mknod makes is a device, or has a call of its own.
@@ -221,10 +180,7 @@ fn conditional(architecture: Architecture) -> Vec<Rule> {
     rules.push(Rule::allow_if("mknodat", fifo(2)));
 
     // Otherwise `noexec` on every writable place could be walked around.
-    rules.push(Rule::allow_if(
-        "memfd_create",
-        vec![Condition::masked(1, MFD_NOEXEC_SEAL, MFD_NOEXEC_SEAL)],
-    ));
+    rules.push(Rule::allow_if("memfd_create", vec![Condition::masked(1, MFD_NOEXEC_SEAL, MFD_NOEXEC_SEAL)]));
     rules
 }
 
@@ -262,10 +218,7 @@ fn raw_names(section: &str) -> Vec<&'static str> {
     let mut current = "";
     let mut names = Vec::new();
     for line in TABLE.lines().filter(|line| !line.starts_with('#')) {
-        match line
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-        {
+        match line.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
             Some(title) => current = title,
             None if current == section => names.extend(line.split_whitespace()),
             None => {}

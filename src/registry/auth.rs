@@ -46,17 +46,12 @@ pub enum Auth {
 impl Auth {
     /// A user name and a password.
     pub fn basic(user: &str, password: &str) -> Self {
-        Self::Basic {
-            user: Secret::new(user),
-            password: Secret::new(password),
-        }
+        Self::Basic { user: Secret::new(user), password: Secret::new(password) }
     }
 
     /// A user name and a password out of base64 of `user:password`.
     pub fn from_base64(text: &str) -> Option<Self> {
-        let (user, password) = decode_base64(text)?
-            .split_once(':')
-            .map(|(u, p)| (u.to_owned(), p.to_owned()))?;
+        let (user, password) = decode_base64(text)?.split_once(':').map(|(u, p)| (u.to_owned(), p.to_owned()))?;
         Some(Self::basic(&user, &password))
     }
 
@@ -93,11 +88,7 @@ pub struct Realm {
 impl Realm {
     /// `url`'s host and port with its path.
     pub fn of(url: &Url) -> Option<Self> {
-        Some(Self {
-            host: url.host_str()?.to_owned(),
-            port: url.port(),
-            path: with_slash(url.path()),
-        })
+        Some(Self { host: url.host_str()?.to_owned(), port: url.port(), path: with_slash(url.path()) })
     }
 
     /// The same host and port with every path.
@@ -170,8 +161,7 @@ pub fn split_userinfo(text: &str) -> Option<(Url, Option<Auth>)> {
     let decoded = |s: &str| percent_decode_str(s).decode_utf8_lossy().into_owned();
     let user = decoded(url.username());
     let password = url.password().map(decoded);
-    let auth = (!user.is_empty() || password.is_some())
-        .then(|| Auth::basic(&user, password.as_deref().unwrap_or("")));
+    let auth = (!user.is_empty() || password.is_some()).then(|| Auth::basic(&user, password.as_deref().unwrap_or("")));
     url.set_username("").ok()?;
     url.set_password(None).ok()?;
     Some((url, auth))
@@ -186,10 +176,7 @@ mod tests {
         let mut all = Credentials::default();
         let (url, auth) = split_userinfo("https://me:hunter2@pkgs.example/a/simple").unwrap();
         all.add(Realm::of(&url).unwrap(), auth.unwrap());
-        all.add(
-            Realm::of(&url).unwrap().whole_host(),
-            Auth::Bearer(Secret::new("hunter3")),
-        );
+        all.add(Realm::of(&url).unwrap().whole_host(), Auth::Bearer(Secret::new("hunter3")));
         let text = format!("{all:?}");
         assert!(!text.contains("hunter") && !text.contains("me"), "{text}");
         assert_eq!(url.as_str(), "https://pkgs.example/a/simple");
@@ -214,9 +201,7 @@ mod tests {
     fn userinfo_is_decoded_and_base64_goes_both_ways() {
         let (_, auth) = split_userinfo("http://u%40x:p%3Aw@h:81/").unwrap();
         assert_eq!(auth, Some(Auth::basic("u@x", "p:w")));
-        let Some(Auth::Basic { user, password }) = auth else {
-            panic!()
-        };
+        let Some(Auth::Basic { user, password }) = auth else { panic!() };
         let text = encode_base64(&user, &password);
         assert_eq!(decode_base64(&text).unwrap(), "u@x:p:w");
         assert!(split_userinfo("file:///etc/passwd").is_none());

@@ -104,10 +104,7 @@ impl Client {
             .timeout_global(Some(limits.total))
             .user_agent(concat!("jitbox/", env!("CARGO_PKG_VERSION")))
             .build();
-        Self {
-            agent: config.new_agent(),
-            limits,
-        }
+        Self { agent: config.new_agent(), limits }
     }
 
     /// Fetches. An answer other than 200 is an error: [`Kind::NotFound`] for 404 and 410,
@@ -125,17 +122,10 @@ impl Client {
             let next = redirect_target(&url, &to)?;
             // Once elsewhere nothing of the user's is sent any more, not even back at home.
             at_home = at_home && next.host_str() == url.host_str() && next.port() == url.port();
-            auth = if at_home {
-                get.credentials.for_url(&next)
-            } else {
-                None
-            };
+            auth = if at_home { get.credentials.for_url(&next) } else { None };
             url = next;
         }
-        Err(Error::failed(format!(
-            "{} redirects without end",
-            host_of(get.url)
-        )))
+        Err(Error::failed(format!("{} redirects without end", host_of(get.url))))
     }
 
     fn with_tries(&self, get: &Get<'_>, url: &Url, auth: Option<&Auth>) -> Result<Reached> {
@@ -213,22 +203,14 @@ fn read(mut response: ureq::http::Response<ureq::Body>, url: &Url, most: u64) ->
         return other_status(status, url, header("location"), header("retry-after"));
     }
     let content_type = header("content-type").unwrap_or_default();
-    let content_type = content_type
-        .split(';')
-        .next()
-        .unwrap_or_default()
-        .trim()
-        .to_lowercase();
+    let content_type = content_type.split(';').next().unwrap_or_default().trim().to_lowercase();
     let mut body = Vec::new();
     let reader = response.body_mut().with_config().limit(u64::MAX).reader();
     match reader.take(most + 1).read_to_end(&mut body) {
         Ok(_) if body.len() as u64 <= most => Outcome::Done(Answer { content_type, body }),
         Ok(_) => Outcome::Failed(Error::failed(format!("{} sends too much", host_of(url)))),
         Err(e) => {
-            let error = Error::new(
-                Kind::Network,
-                format!("the answer of {} broke off", host_of(url)),
-            );
+            let error = Error::new(Kind::Network, format!("the answer of {} broke off", host_of(url)));
             Outcome::Again(error.because(e), None)
         }
     }
@@ -239,27 +221,17 @@ fn other_status(status: u16, url: &Url, to: Option<String>, after: Option<String
     match (status, to) {
         (301 | 302 | 303 | 307 | 308, Some(to)) => Outcome::Moved(to),
         (404 | 410, _) => Outcome::Failed(Error::not_found(format!("{host} does not have it"))),
-        (401 | 403, _) => Outcome::Failed(
-            Error::refused(format!("{host} does not let us in"))
-                .because(format!("status {status}")),
-        ),
+        (401 | 403, _) => {
+            Outcome::Failed(Error::refused(format!("{host} does not let us in")).because(format!("status {status}")))
+        }
         (407, _) => Outcome::Failed(Error::new(Kind::Network, "the proxy does not let us in")),
         (429 | 500..=599, _) => {
-            let what = if status == 429 {
-                "has had too many requests"
-            } else {
-                "has trouble"
-            };
+            let what = if status == 429 { "has had too many requests" } else { "has trouble" };
             let error = Error::new(Kind::Network, format!("{host} {what}"));
             let after = after.and_then(|text| text.trim().parse().ok());
-            Outcome::Again(
-                error.because(format!("status {status}")),
-                after.map(Duration::from_secs),
-            )
+            Outcome::Again(error.because(format!("status {status}")), after.map(Duration::from_secs))
         }
-        _ => Outcome::Failed(Error::failed(format!(
-            "{host} answered with status {status}"
-        ))),
+        _ => Outcome::Failed(Error::failed(format!("{host} answered with status {status}"))),
     }
 }
 
@@ -267,9 +239,11 @@ fn failure(error: &ureq::Error, url: &Url, by_proxy: bool) -> Outcome {
     let way = if by_proxy { " through the proxy" } else { "" };
     let reach = Error::new(Kind::Network, format!("can't reach {}{way}", host_of(url)));
     if is_certificate(error) {
-        return Outcome::Failed(reach.because(error).hint(
-            "if your network inspects TLS, name its authority's file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS",
-        ));
+        return Outcome::Failed(
+            reach.because(error).hint(
+                "if your network inspects TLS, name its authority's file in SSL_CERT_FILE or NODE_EXTRA_CA_CERTS",
+            ),
+        );
     }
     match error {
         ureq::Error::Timeout(ureq::Timeout::Connect | ureq::Timeout::Resolve) => {

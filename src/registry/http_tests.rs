@@ -9,10 +9,7 @@ struct With {
 
 impl With {
     fn nothing() -> Self {
-        Self {
-            credentials: Credentials::default(),
-            proxies: Proxies::default(),
-        }
+        Self { credentials: Credentials::default(), proxies: Proxies::default() }
     }
 
     fn token(url: &str) -> Self {
@@ -41,11 +38,7 @@ fn trouble_is_tried_again() {
     let server = Server::start(|_, count| match count {
         1 => answer("503 Service Unavailable", "", ""),
         2 => answer("429 Too Many Requests", "retry-after: 0\r\n", ""),
-        _ => answer(
-            "200 OK",
-            "content-type: Application/JSON; charset=utf-8\r\n",
-            "{}",
-        ),
+        _ => answer("200 OK", "content-type: Application/JSON; charset=utf-8\r\n", "{}"),
     });
     let got = With::nothing().get(&server.url).unwrap();
     assert_eq!(got.content_type, "application/json");
@@ -89,9 +82,7 @@ fn nobody_there_names_the_host() {
     let error = With::nothing().get("http://127.0.0.1:1/x").unwrap_err();
     assert_eq!(error.kind, Kind::Network);
     assert_eq!(error.what, "can't reach 127.0.0.1:1");
-    let error = With::nothing()
-        .get("http://no-such-host.invalid/")
-        .unwrap_err();
+    let error = With::nothing().get("http://no-such-host.invalid/").unwrap_err();
     assert_eq!(error.kind, Kind::Network);
     assert!(error.what.contains("no-such-host.invalid"));
 }
@@ -150,13 +141,12 @@ fn a_redirect_to_another_host_gets_no_token() {
 
 #[test]
 fn a_redirect_at_home_keeps_the_token_and_loops_end() {
-    let server = Server::start(|line, _| {
-        if line.contains("/b") {
-            json("{}")
-        } else {
-            answer("301 Moved", "location: /b\r\n", "")
-        }
-    });
+    let server =
+        Server::start(
+            |line, _| {
+                if line.contains("/b") { json("{}") } else { answer("301 Moved", "location: /b\r\n", "") }
+            },
+        );
     With::token(&server.url).get(&server.url).unwrap();
     assert!(server.requests().iter().all(|r| has_token(r)));
     let server = Server::start(|_, _| answer("302 Found", "location: /\r\n", ""));
@@ -172,20 +162,13 @@ fn redirects_stay_encrypted_and_bring_no_user() {
     assert!(redirect_target(&from, "file:///etc/passwd").is_err());
     let to = redirect_target(&from, "//u:p@other.example/c").unwrap();
     assert_eq!(to.as_str(), "https://other.example/c");
-    assert_eq!(
-        redirect_target(&from, "../c").unwrap().as_str(),
-        "https://h.example/c"
-    );
+    assert_eq!(redirect_target(&from, "../c").unwrap().as_str(), "https://h.example/c");
 }
 
 #[test]
 fn proxies_are_used_and_bypassed() {
     let proxy = Server::start(|line, _| {
-        if line.starts_with("CONNECT") {
-            "HTTP/1.1 200 OK\r\n\r\n".to_owned()
-        } else {
-            json("\"by proxy\"")
-        }
+        if line.starts_with("CONNECT") { "HTTP/1.1 200 OK\r\n\r\n".to_owned() } else { json("\"by proxy\"") }
     });
     let mut with = With::nothing();
     let address = proxy.url.replace("//", "//me:pw@");
@@ -193,11 +176,7 @@ fn proxies_are_used_and_bypassed() {
     let got = with.get("http://registry.invalid/p").unwrap();
     assert_eq!(got.body, b"\"by proxy\"");
     let seen = proxy.requests();
-    assert!(
-        seen[0].starts_with("connect registry.invalid:80"),
-        "{}",
-        seen[0]
-    );
+    assert!(seen[0].starts_with("connect registry.invalid:80"), "{}", seen[0]);
     assert!(seen[0].contains("proxy-authorization: basic"));
     assert!(!seen[1].contains("proxy-authorization"));
 

@@ -217,28 +217,16 @@ mod tests {
     #[test]
     fn slips_are_recognised() {
         let npm = |name| nearest(Ecosystem::Npm, name);
-        assert_eq!(
-            npm("@modelcontextprotocol/server-filesytem"),
-            Some("@modelcontextprotocol/server-filesystem")
-        );
-        assert_eq!(
-            npm("server-everything"),
-            Some("@modelcontextprotocol/server-everything")
-        );
+        assert_eq!(npm("@modelcontextprotocol/server-filesytem"), Some("@modelcontextprotocol/server-filesystem"));
+        assert_eq!(npm("server-everything"), Some("@modelcontextprotocol/server-everything"));
         assert_eq!(npm("pretier"), Some("prettier"));
         assert_eq!(npm("zzz-something-else"), None);
-        assert_eq!(
-            nearest(Ecosystem::Pypi, "mcp-sever-time"),
-            Some("mcp-server-time")
-        );
+        assert_eq!(nearest(Ecosystem::Pypi, "mcp-sever-time"), Some("mcp-server-time"));
     }
 
     #[test]
     fn the_wrong_registry_is_named() {
         let hints = hints(Ecosystem::Npm, "mcp-server-time");
-        assert_eq!(
-            hints,
-            ["mcp-server-time is on PyPI: uvx-safe mcp-server-time"]
-        );
+        assert_eq!(hints, ["mcp-server-time is on PyPI: uvx-safe mcp-server-time"]);
     }
 }

@@ -48,21 +48,12 @@ struct Entry {
 
 impl Entry {
     fn new(machine: Option<String>) -> Self {
-        Self {
-            machine,
-            login: None,
-            password: None,
-        }
+        Self { machine, login: None, password: None }
     }
 }
 
 fn finish(entry: Option<Entry>, logins: &mut Vec<Login>) {
-    if let Some(Entry {
-        machine,
-        login: Some(login),
-        password: Some(password),
-    }) = entry
-    {
+    if let Some(Entry { machine, login: Some(login), password: Some(password) }) = entry {
         let auth = Auth::basic(&login, &password);
         logins.push(Login { machine, auth });
     }
@@ -103,13 +94,7 @@ fn line_words(line: &str) -> Vec<String> {
             chars.next();
         }
         let mut word = String::new();
-        while let Some(c) = chars.next_if(|c| {
-            if quoted {
-                *c != '"'
-            } else {
-                !c.is_whitespace()
-            }
-        }) {
+        while let Some(c) = chars.next_if(|c| if quoted { *c != '"' } else { !c.is_whitespace() }) {
             let escaped = (c == '\\').then(|| chars.next()).flatten();
             word.push(escaped.unwrap_or(c));
         }
@@ -127,9 +112,7 @@ pub fn write<'a>(logins: impl Iterator<Item = (&'a str, &'a Auth)>) -> Option<St
         .filter_map(|(host, auth)| match auth {
             Auth::Basic { user, password } => {
                 let (user, password) = (word(user.expose())?, word(password.expose())?);
-                Some(format!(
-                    "machine {host}\nlogin {user}\npassword {password}\n"
-                ))
+                Some(format!("machine {host}\nlogin {user}\npassword {password}\n"))
             }
             Auth::Bearer(_) => None,
         })
@@ -142,11 +125,7 @@ fn word(text: &str) -> Option<String> {
         return None;
     }
     let plain = !text.is_empty() && !text.contains([' ', '"', '\\', '#', '\'']);
-    Some(if plain {
-        text.to_owned()
-    } else {
-        format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-    })
+    Some(if plain { text.to_owned() } else { format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")) })
 }
 
 #[cfg(test)]

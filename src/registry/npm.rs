@@ -45,12 +45,7 @@ pub struct NpmRelease {
 }
 
 /// Decides on one version of what `spec` names. `registry` is the line's own (`--registry`).
-pub fn resolve(
-    client: &Client,
-    settings: &Settings,
-    registry: Option<&str>,
-    spec: &NpmSpec,
-) -> Result<NpmRelease> {
+pub fn resolve(client: &Client, settings: &Settings, registry: Option<&str>, spec: &NpmSpec) -> Result<NpmRelease> {
     let settings = settings.npm.with_registry(registry)?;
     let name = spec.name.as_str();
     let packument = fetch(client, &settings, name)?;
@@ -85,13 +80,9 @@ fn fetch(client: &Client, settings: &NpmSettings, name: &str) -> Result<Packumen
 pub fn default_bin(release: &NpmRelease) -> Result<String> {
     let package = release.pinned.name();
     pick_bin(package, &release.bins, release.first_bin.as_deref()).ok_or_else(|| {
-        let error = Error::not_found(format!(
-            "could not determine executable to run for {package}"
-        ));
+        let error = Error::not_found(format!("could not determine executable to run for {package}"));
         if release.bins.is_empty() {
-            return error
-                .because("it has no executables")
-                .hint("it may be a library, which can only be imported");
+            return error.because("it has no executables").hint("it may be a library, which can only be imported");
         }
         let names: Vec<&str> = release.bins.keys().map(String::as_str).collect();
         error
@@ -104,9 +95,7 @@ fn pick_bin(package: &str, bins: &BTreeMap<String, String>, first: Option<&str>)
     let mut files = bins.values();
     let file = files.next()?;
     if files.all(|other| other == file) {
-        return first
-            .or(bins.keys().next().map(String::as_str))
-            .map(str::to_owned);
+        return first.or(bins.keys().next().map(String::as_str)).map(str::to_owned);
     }
     let name = unscoped(package);
     bins.contains_key(name).then(|| name.to_owned())
@@ -182,11 +171,7 @@ impl Manifest {
 
     /// Some Node that we know satisfies it (npm asks the one that it runs on).
     fn engine_ok(&self) -> bool {
-        self.engines_node().is_none_or(|range| {
-            base::NODE
-                .iter()
-                .any(|major| base::node_satisfies(*major, range))
-        })
+        self.engines_node().is_none_or(|range| base::NODE.iter().any(|major| base::node_satisfies(*major, range)))
     }
 
     /// The executables in their order, with names that cannot leave the directory
@@ -194,10 +179,7 @@ impl Manifest {
     fn bins(&self, package: &str) -> Vec<(String, String)> {
         let given: Vec<(&str, &str)> = match &self.bin {
             Value::String(file) => vec![(unscoped(package), file)],
-            Value::Object(map) => map
-                .iter()
-                .filter_map(|(name, file)| Some((name.as_str(), file.as_str()?)))
-                .collect(),
+            Value::Object(map) => map.iter().filter_map(|(name, file)| Some((name.as_str(), file.as_str()?))).collect(),
             _ => Vec::new(),
         };
         given
@@ -213,9 +195,7 @@ impl Manifest {
                     }
                     path
                 });
-                let usable = !matches!(name, "" | "." | "..")
-                    && !file.is_empty()
-                    && !name.contains(char::is_control);
+                let usable = !matches!(name, "" | "." | "..") && !file.is_empty() && !name.contains(char::is_control);
                 usable.then(|| (name.to_owned(), file.join("/")))
             })
             .collect()
@@ -234,8 +214,7 @@ impl Packument {
 
     fn pick(&self, name: &str, request: &NpmRequest) -> Result<(Version, &Manifest)> {
         if self.versions.is_empty() {
-            let mut error =
-                Error::not_found(format!("the npm package {name} has no versions any more"));
+            let mut error = Error::not_found(format!("the npm package {name} has no versions any more"));
             error.hints = known::hints(Ecosystem::Npm, name);
             return Err(error);
         }
@@ -249,25 +228,17 @@ impl Packument {
     }
 
     fn no_match(&self, name: &str, wanted: &str) -> Error {
-        let latest = self
-            .dist_tags
-            .get("latest")
-            .map_or_else(|| "none".to_owned(), |v| shown(v));
+        let latest = self.dist_tags.get("latest").map_or_else(|| "none".to_owned(), |v| shown(v));
         let error = Error::not_found(format!("no version of {name} matches `{wanted}`"));
         let tags: Vec<&str> = self.dist_tags.keys().map(String::as_str).take(8).collect();
-        error.hint(format!(
-            "the latest is {latest}; its tags are {}",
-            shown(&tags.join(", "))
-        ))
+        error.hint(format!("the latest is {latest}; its tags are {}", shown(&tags.join(", "))))
     }
 
     fn exact(&self, version: &Version) -> Option<(Version, &Manifest)> {
         let same = |text: &str| Version::parse(text).is_ok_and(|v| v == *version);
         let text = version.to_string();
-        let (text, manifest) = self
-            .versions
-            .get_key_value(&text)
-            .or_else(|| self.versions.iter().find(|(text, _)| same(text)))?;
+        let (text, manifest) =
+            self.versions.get_key_value(&text).or_else(|| self.versions.iter().find(|(text, _)| same(text)))?;
         Some((Version::parse(text).ok()?, manifest))
     }
 

@@ -8,10 +8,7 @@ fn packument(text: &str) -> Packument {
 }
 
 fn picked(packument: &Packument, request: &NpmRequest) -> Option<String> {
-    packument
-        .pick("p", request)
-        .ok()
-        .map(|(v, _)| v.to_string())
+    packument.pick("p", request).ok().map(|(v, _)| v.to_string())
 }
 
 fn range(text: &str) -> NpmRequest {
@@ -55,10 +52,7 @@ fn versions_as_npm_picks_them() {
     assert_eq!(pick(&NpmRequest::Tag("other".into())), None);
     let version = Version::parse("1.2.0").unwrap();
     assert_eq!(pick(&NpmRequest::Version(version)).unwrap(), "1.2.0");
-    assert_eq!(
-        pick(&NpmRequest::Version(Version::parse("1.2.1").unwrap())),
-        None
-    );
+    assert_eq!(pick(&NpmRequest::Version(Version::parse("1.2.1").unwrap())), None);
 }
 
 #[test]
@@ -66,9 +60,7 @@ fn a_latest_that_is_a_prerelease_or_deprecated() {
     let p = packument(r#"{"dist-tags":{"latest":"1.0.0-beta"},"versions":{"1.0.0-beta":{}}}"#);
     assert_eq!(picked(&p, &NpmRequest::Any).unwrap(), "1.0.0-beta");
     assert_eq!(picked(&p, &range(">=1")), None);
-    let p = packument(
-        r#"{"dist-tags":{"latest":"2.0.0"},"versions":{"1.0.0":{},"2.0.0":{"deprecated":"no"}}}"#,
-    );
+    let p = packument(r#"{"dist-tags":{"latest":"2.0.0"},"versions":{"1.0.0":{},"2.0.0":{"deprecated":"no"}}}"#);
     assert_eq!(picked(&p, &NpmRequest::Any).unwrap(), "1.0.0");
 }
 
@@ -79,13 +71,7 @@ fn no_match_says_what_there_is() {
     assert_eq!(error.kind, Kind::NotFound);
     assert!(error.what.contains("`^7`") && error.hints[0].contains("2.1.0"));
     let empty = packument(r#"{"name":"p"}"#);
-    assert!(
-        empty
-            .pick("p", &NpmRequest::Any)
-            .unwrap_err()
-            .to_string()
-            .contains("no versions")
-    );
+    assert!(empty.pick("p", &NpmRequest::Any).unwrap_err().to_string().contains("no versions"));
     assert!(Packument::parse(br#"{"name":"q","versions":{}}"#, "p").is_err());
     assert!(Packument::parse(b"<html>", "p").is_err());
 }
@@ -103,14 +89,8 @@ fn the_default_executable_as_npx_picks_it() {
     let pick = |package, json| bins(package, json).1;
     assert_eq!(pick("@s/foo", "\"x.js\"").as_deref(), Some("foo"));
     assert_eq!(pick("foo", r#"{"bar":"x.js"}"#).as_deref(), Some("bar"));
-    assert_eq!(
-        pick("foo", r#"{"z":"./x.js","a":"x.js"}"#).as_deref(),
-        Some("z")
-    );
-    assert_eq!(
-        pick("@s/foo", r#"{"foo":"x.js","a":"y.js"}"#).as_deref(),
-        Some("foo")
-    );
+    assert_eq!(pick("foo", r#"{"z":"./x.js","a":"x.js"}"#).as_deref(), Some("z"));
+    assert_eq!(pick("@s/foo", r#"{"foo":"x.js","a":"y.js"}"#).as_deref(), Some("foo"));
     assert_eq!(pick("multi", r#"{"b":"x.js","a":"y.js"}"#), None);
     assert_eq!(pick("foo", "{}"), None);
     assert_eq!(pick("foo", "null"), None);
@@ -137,10 +117,8 @@ fn settings(npmrc: &str) -> NpmSettings {
 fn a_scoped_package_is_asked_for_where_its_scope_is() {
     let server = Server::start(|_, _| testing::json(r#"{"name":"@s/p","versions":{"1.0.0":{}}}"#));
     let host = server.url.trim_start_matches("http:");
-    let settings = settings(&format!(
-        "registry=http://127.0.0.1:1/\n@s:registry={}/npm\n{host}/npm/:_authToken=T0\n",
-        server.url
-    ));
+    let settings =
+        settings(&format!("registry=http://127.0.0.1:1/\n@s:registry={}/npm\n{host}/npm/:_authToken=T0\n", server.url));
     fetch(&client(), &settings, "@s/p").unwrap();
     let request = &server.requests()[0];
     assert!(request.starts_with("get /npm/@s%2fp http/1.1"), "{request}");
@@ -152,11 +130,7 @@ fn a_scoped_package_is_asked_for_where_its_scope_is() {
 #[test]
 fn what_is_not_there_gets_a_hint() {
     let server = Server::start(|line, _| {
-        let status = if line.contains("closed") {
-            "401 Unauthorized"
-        } else {
-            "404 Not Found"
-        };
+        let status = if line.contains("closed") { "401 Unauthorized" } else { "404 Not Found" };
         testing::answer(status, "", "{}")
     });
     let settings = settings(&format!("registry={}", server.url));

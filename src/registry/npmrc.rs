@@ -38,9 +38,7 @@ impl NpmSettings {
             .iter()
             .find_map(|name| ctx.env.text(name))
             .map_or_else(|| ctx.home.join(".npmrc"), |path| expand_home(ctx, path));
-        let mut entries = read_settings_file(&file, notes)
-            .map(|text| parse(&text, &ctx.env))
-            .unwrap_or_default();
+        let mut entries = read_settings_file(&file, notes).map(|text| parse(&text, &ctx.env)).unwrap_or_default();
         entries.extend(from_env(&ctx.env));
         Self::from_entries(ctx, &entries, proxies, notes)
     }
@@ -63,9 +61,7 @@ impl NpmSettings {
             }
             Some(url)
         };
-        let default = entries
-            .get("registry")
-            .and_then(|v| registry("registry", v, notes));
+        let default = entries.get("registry").and_then(|v| registry("registry", v, notes));
         let mut scopes = BTreeMap::new();
         for (key, value) in entries {
             let scope = key.strip_suffix(":registry").filter(|s| s.starts_with('@'));
@@ -90,8 +86,8 @@ impl NpmSettings {
     pub fn with_registry(&self, registry: Option<&str>) -> Result<Self> {
         let mut new = self.clone();
         if let Some(text) = registry {
-            let (url, auth) = registry_url(text)
-                .ok_or_else(|| Error::usage("--registry is not an http or https address"))?;
+            let (url, auth) =
+                registry_url(text).ok_or_else(|| Error::usage("--registry is not an http or https address"))?;
             if let (Some(realm), Some(auth)) = (Realm::of(&url), auth) {
                 new.credentials.add(realm, auth);
             }
@@ -103,9 +99,7 @@ impl NpmSettings {
     /// Where `name` is. A scope's registry goes before the default one, even before
     /// `--registry` (npm-registry-fetch, `pickRegistry`).
     pub fn registry_of(&self, name: &str) -> &Url {
-        name.split_once('/')
-            .and_then(|(scope, _)| self.scopes.get(scope))
-            .unwrap_or(&self.registry)
+        name.split_once('/').and_then(|(scope, _)| self.scopes.get(scope)).unwrap_or(&self.registry)
     }
 
     /// An npmrc with the registries and no secret; empty if only the public registry is used.
@@ -130,9 +124,7 @@ impl NpmSettings {
             let dart = realm.nerf_dart();
             text.push_str(&match auth {
                 Auth::Bearer(token) => line(&format!("{dart}:_authToken"), token.expose()),
-                Auth::Basic { user, password } => {
-                    line(&format!("{dart}:_auth"), &encode_base64(user, password))
-                }
+                Auth::Basic { user, password } => line(&format!("{dart}:_auth"), &encode_base64(user, password)),
             });
         }
         Some(text)
@@ -159,13 +151,8 @@ fn registry_url(text: &str) -> Option<(Url, Option<Auth>)> {
 fn line(key: &str, value: &str) -> String {
     let value: String = value.chars().filter(|c| !c.is_control()).collect();
     let value = value.replace("${", "\\${");
-    let quote =
-        value.contains([';', '#', '"', '\'']) || value.starts_with('[') || value.trim() != value;
-    if quote {
-        format!("{key}={}\n", serde_json::Value::from(value))
-    } else {
-        format!("{key}={value}\n")
-    }
+    let quote = value.contains([';', '#', '"', '\'']) || value.starts_with('[') || value.trim() != value;
+    if quote { format!("{key}={}\n", serde_json::Value::from(value)) } else { format!("{key}={value}\n") }
 }
 
 /// The entries of an npmrc file, with `${VAR}` expanded (the `ini` package's rules, without
@@ -272,10 +259,7 @@ fn normal_key(key: &str) -> String {
     }
     let mut chars = key.chars();
     let first = chars.next().into_iter();
-    first
-        .chain(chars.map(|c| if c == '_' { '-' } else { c }))
-        .collect::<String>()
-        .to_lowercase()
+    first.chain(chars.map(|c| if c == '_' { '-' } else { c })).collect::<String>().to_lowercase()
 }
 
 /// The credentials of `//host/path/:key` entries. Of several for one address npm takes the
@@ -292,23 +276,18 @@ fn dart_credentials(entries: &BTreeMap<String, String>, notes: &mut Vec<String>)
             let value = entries.get(&format!("{dart}:{key}"))?;
             (!value.is_empty()).then_some(value.as_str())
         };
-        let realm = Url::parse(&format!("https:{dart}"))
-            .ok()
-            .and_then(|u| Realm::of(&u));
+        let realm = Url::parse(&format!("https:{dart}")).ok().and_then(|u| Realm::of(&u));
         let token = get("_authToken").map(|t| Auth::Bearer(Secret::new(t)));
         let pair = || {
             let password = decode_base64(get("_password")?)?;
             Some(Auth::basic(get("username")?, &password))
         };
-        let auth = token
-            .or_else(pair)
-            .or_else(|| Auth::from_base64(get("_auth")?));
+        let auth = token.or_else(pair).or_else(|| Auth::from_base64(get("_auth")?));
         match (realm, auth) {
             (Some(realm), Some(auth)) => all.add(realm, auth),
-            (Some(realm), None) if get("certfile").is_some() => notes.push(format!(
-                "npm's client certificate for {} is not supported; ignored",
-                realm.host
-            )),
+            (Some(realm), None) if get("certfile").is_some() => {
+                notes.push(format!("npm's client certificate for {} is not supported; ignored", realm.host))
+            }
             _ => {}
         }
     }
@@ -345,9 +324,7 @@ fn note_unsupported(entries: &BTreeMap<String, String>, notes: &mut Vec<String>)
     }
     for key in ["_auth", "_authToken", "_password"] {
         if entries.contains_key(key) {
-            notes.push(format!(
-                "npm's `{key}` must be tied to a registry, as in `//host/:{key}=`; ignored"
-            ));
+            notes.push(format!("npm's `{key}` must be tied to a registry, as in `//host/:{key}=`; ignored"));
         }
     }
 }

@@ -35,34 +35,16 @@ fn registries_scopes_and_tokens() {
          //old.example/:_auth=YTpi\n",
         &[("TOKEN", "t-1")],
     );
-    assert_eq!(
-        settings.registry_of("left").as_str(),
-        "https://npm.example/all/"
-    );
-    assert_eq!(
-        settings.registry_of("@Team/x").as_str(),
-        "https://git.example:8443/npm/"
-    );
-    assert_eq!(
-        header(&settings, "https://npm.example/all/left").as_deref(),
-        Some("Bearer t-1")
-    );
-    assert_eq!(
-        header(&settings, "https://git.example:8443/npm/@Team%2fx").as_deref(),
-        Some("Basic bWU6c2VjcmV0")
-    );
-    assert_eq!(
-        header(&settings, "https://old.example/x").as_deref(),
-        Some("Basic YTpi")
-    );
+    assert_eq!(settings.registry_of("left").as_str(), "https://npm.example/all/");
+    assert_eq!(settings.registry_of("@Team/x").as_str(), "https://git.example:8443/npm/");
+    assert_eq!(header(&settings, "https://npm.example/all/left").as_deref(), Some("Bearer t-1"));
+    assert_eq!(header(&settings, "https://git.example:8443/npm/@Team%2fx").as_deref(), Some("Basic bWU6c2VjcmV0"));
+    assert_eq!(header(&settings, "https://old.example/x").as_deref(), Some("Basic YTpi"));
     assert_eq!(header(&settings, "https://npm.example/other"), None);
     assert!(notes.is_empty(), "{notes:?}");
 
     let public = settings.npmrc_public();
-    assert_eq!(
-        public,
-        "registry=https://npm.example/all/\n@Team:registry=https://git.example:8443/npm/\n"
-    );
+    assert_eq!(public, "registry=https://npm.example/all/\n@Team:registry=https://git.example:8443/npm/\n");
     let secret = settings.npmrc_secret().unwrap();
     assert!(secret.starts_with(&public));
     assert!(secret.contains("//npm.example/all/:_authToken=t-1\n"));
@@ -75,9 +57,7 @@ fn a_password_in_the_address_is_a_secret() {
     let (settings, _) = load("registry=https://me:pw@npm.example/\n", &[]);
     assert_eq!(settings.npmrc_public(), "registry=https://npm.example/\n");
     assert!(header(&settings, "https://npm.example/x").is_some());
-    let line = settings
-        .with_registry(Some("https://a:b@other.example"))
-        .unwrap();
+    let line = settings.with_registry(Some("https://a:b@other.example")).unwrap();
     assert_eq!(line.registry.as_str(), "https://other.example/");
     assert!(header(&line, "https://other.example/x").is_some());
     assert!(settings.with_registry(Some("ftp://x")).is_err());
@@ -103,10 +83,7 @@ fn the_environment_goes_before_the_file() {
     );
     assert_eq!(settings.registry.as_str(), "https://env.example/npm/");
     assert_eq!(settings.registry_of("@s/x").as_str(), "https://s.example/");
-    assert_eq!(
-        header(&settings, "https://env.example/npm/x").as_deref(),
-        Some("Bearer T")
-    );
+    assert_eq!(header(&settings, "https://env.example/npm/x").as_deref(), Some("Bearer T"));
 }
 
 #[test]
@@ -129,22 +106,13 @@ fn what_is_not_honoured_is_said() {
 fn proxies_of_npm_go_before_the_environments() {
     let (settings, _) = load(
         "https-proxy=http://npm-proxy.example:1\nnoproxy=in.example\ncafile=~/ca.pem\n",
-        &[
-            ("HTTPS_PROXY", "http://env.example:2"),
-            ("HTTP_PROXY", "http://env.example:2"),
-        ],
+        &[("HTTPS_PROXY", "http://env.example:2"), ("HTTP_PROXY", "http://env.example:2")],
     );
     let of = |u: &str| {
         let url = Url::parse(u).unwrap();
-        settings
-            .proxies
-            .for_url(&url)
-            .map(|p| p.expose().to_owned())
+        settings.proxies.for_url(&url).map(|p| p.expose().to_owned())
     };
-    assert_eq!(
-        of("https://x.example/").unwrap(),
-        "http://npm-proxy.example:1"
-    );
+    assert_eq!(of("https://x.example/").unwrap(), "http://npm-proxy.example:1");
     assert_eq!(of("http://x.example/").unwrap(), "http://env.example:2");
     assert_eq!(of("https://a.in.example/"), None);
     assert!(settings.cafile.unwrap().ends_with("ca.pem"));

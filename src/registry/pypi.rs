@@ -65,11 +65,7 @@ pub fn resolve(
 }
 
 /// The files of a project, from the first index that has it.
-fn fetch<'a>(
-    client: &Client,
-    settings: &'a PythonSettings,
-    name: &str,
-) -> Result<(&'a Index, Vec<File>)> {
+fn fetch<'a>(client: &Client, settings: &'a PythonSettings, name: &str) -> Result<(&'a Index, Vec<File>)> {
     for index in settings.indexes() {
         match fetch_from(client, settings, index, name) {
             Ok(files) => return Ok((index, files)),
@@ -89,19 +85,9 @@ fn fetch<'a>(
     Err(error)
 }
 
-fn fetch_from(
-    client: &Client,
-    settings: &PythonSettings,
-    index: &Index,
-    name: &str,
-) -> Result<Vec<File>> {
+fn fetch_from(client: &Client, settings: &PythonSettings, index: &Index, name: &str) -> Result<Vec<File>> {
     let get = |url: &Url, accept: &str| {
-        client.get(&Get {
-            url,
-            accept,
-            credentials: &settings.credentials,
-            proxies: &settings.proxies,
-        })
+        client.get(&Get { url, accept, credentials: &settings.credentials, proxies: &settings.proxies })
     };
     let answer = get(&project_url(&index.url, &format!("{name}/"))?, ACCEPT)?;
     let files = simple::parse(name, &answer.content_type, &answer.body);
@@ -123,8 +109,7 @@ fn project_url(index: &Url, path: &str) -> Result<Url> {
     if !base.path().ends_with('/') {
         base.set_path(&format!("{}/", index.path()));
     }
-    base.join(path)
-        .map_err(|e| Error::failed("can't make an address for the package").because(e))
+    base.join(path).map_err(|e| Error::failed("can't make an address for the package").because(e))
 }
 
 /// `…/pypi/NAME/json` next to `…/simple`.
@@ -161,9 +146,7 @@ fn choose<'a>(
         PypiRequest::Any | PypiRequest::Latest => &any,
         PypiRequest::Specifiers(specifiers) => specifiers,
     };
-    let named = specifiers
-        .iter()
-        .any(pep440_rs::VersionSpecifier::any_prerelease);
+    let named = specifiers.iter().any(pep440_rs::VersionSpecifier::any_prerelease);
     let only = !releases.keys().any(Version::is_stable);
     releases
         .iter()
@@ -180,53 +163,26 @@ fn choose<'a>(
 /// `==1.2` names just this version (PEP 592: then a withdrawn file may be used).
 fn is_pinned(specifiers: &VersionSpecifiers, version: &Version) -> bool {
     let exact = |o: &Operator| matches!(o, Operator::Equal | Operator::ExactEqual);
-    specifiers
-        .iter()
-        .any(|s| exact(s.operator()) && s.version() == version)
+    specifiers.iter().any(|s| exact(s.operator()) && s.version() == version)
 }
 
-fn for_python<'a>(
-    version: &'a Version,
-    files: &[&File],
-    pythons: &[String],
-    arch: &str,
-) -> Option<Choice<'a>> {
-    let satisfied = |file: &File, python: &str| {
-        file.requires_python
-            .as_deref()
-            .is_none_or(|r| python_satisfies(python, r))
-    };
+fn for_python<'a>(version: &'a Version, files: &[&File], pythons: &[String], arch: &str) -> Option<Choice<'a>> {
+    let satisfied =
+        |file: &File, python: &str| file.requires_python.as_deref().is_none_or(|r| python_satisfies(python, r));
     let wheel = |python: &String| {
         let fits = |f: &&&File| f.wheel.as_ref().is_some_and(|w| w.fits(python, arch));
         files.iter().find(|f| fits(f) && satisfied(f, python))
     };
-    let sdist = |python: &String| {
-        files
-            .iter()
-            .find(|f| f.wheel.is_none() && satisfied(f, python))
-    };
+    let sdist = |python: &String| files.iter().find(|f| f.wheel.is_none() && satisfied(f, python));
     let found = pythons
         .iter()
         .find_map(|python| Some((python, wheel(python)?, true)))
-        .or_else(|| {
-            pythons
-                .iter()
-                .find_map(|python| Some((python, sdist(python)?, false)))
-        })?;
+        .or_else(|| pythons.iter().find_map(|python| Some((python, sdist(python)?, false))))?;
     let (python, file, has_wheel) = found;
-    Some(Choice {
-        version,
-        requires_python: file.requires_python.clone(),
-        has_wheel,
-        python: python.clone(),
-    })
+    Some(Choice { version, requires_python: file.requires_python.clone(), has_wheel, python: python.clone() })
 }
 
-fn no_match(
-    releases: &BTreeMap<Version, Vec<File>>,
-    spec: &PypiSpec,
-    python: Option<&str>,
-) -> Error {
+fn no_match(releases: &BTreeMap<Version, Vec<File>>, spec: &PypiSpec, python: Option<&str>) -> Error {
     let name = spec.name.as_str();
     let stable = releases.iter().rev().find(|(v, _)| v.is_stable());
     let Some((newest, files)) = stable.or(releases.iter().next_back()) else {

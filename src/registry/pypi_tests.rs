@@ -10,10 +10,7 @@ fn releases(files: &[(&str, &str, bool)]) -> BTreeMap<Version, Vec<File>> {
     let mut page = String::new();
     for (name, requires, yanked) in files {
         let yanked = if *yanked { "data-yanked=\"\"" } else { "" };
-        let _ = write!(
-            page,
-            "<a data-requires-python=\"{requires}\" {yanked}>{name}</a>"
-        );
+        let _ = write!(page, "<a data-requires-python=\"{requires}\" {yanked}>{name}</a>");
     }
     by_version(simple::parse("p", "text/html", page.as_bytes()).unwrap())
 }
@@ -46,67 +43,33 @@ fn the_newest_that_is_neither_withdrawn_nor_a_prerelease() {
         ("p-1.11-py3-none-any.whl", ">=3.8", true),
         ("p-2.0rc1-py3-none-any.whl", ">=3.8", false),
     ]);
-    assert_eq!(
-        pick(&all, &PypiRequest::Any, None),
-        some("1.10", "3.13", true)
-    );
-    assert_eq!(
-        pick(&all, &PypiRequest::Latest, None),
-        some("1.10", "3.13", true)
-    );
-    assert_eq!(
-        pick(&all, &specifiers("<1.10"), None),
-        some("1.9", "3.13", true)
-    );
+    assert_eq!(pick(&all, &PypiRequest::Any, None), some("1.10", "3.13", true));
+    assert_eq!(pick(&all, &PypiRequest::Latest, None), some("1.10", "3.13", true));
+    assert_eq!(pick(&all, &specifiers("<1.10"), None), some("1.9", "3.13", true));
     assert_eq!(pick(&all, &specifiers(">=1.11"), None), None);
-    assert_eq!(
-        pick(&all, &specifiers("==1.11"), None),
-        some("1.11", "3.13", true)
-    );
-    assert_eq!(
-        pick(&all, &specifiers(">=2.0rc0"), None),
-        some("2.0rc1", "3.13", true)
-    );
+    assert_eq!(pick(&all, &specifiers("==1.11"), None), some("1.11", "3.13", true));
+    assert_eq!(pick(&all, &specifiers(">=2.0rc0"), None), some("2.0rc1", "3.13", true));
 }
 
 #[test]
 fn prereleases_when_there_is_nothing_else() {
-    let all = releases(&[
-        ("p-0.1a1.tar.gz", "", false),
-        ("p-0.1.dev2.tar.gz", "", false),
-    ]);
-    assert_eq!(
-        pick(&all, &PypiRequest::Any, None),
-        some("0.1a1", "3.13", false)
-    );
+    let all = releases(&[("p-0.1a1.tar.gz", "", false), ("p-0.1.dev2.tar.gz", "", false)]);
+    assert_eq!(pick(&all, &PypiRequest::Any, None), some("0.1a1", "3.13", false));
 }
 
 #[test]
 fn the_python_fits_the_release_or_the_release_the_python() {
     let all = releases(&[
         ("p-1.0-py3-none-any.whl", ">=3.8", false),
-        (
-            "p-2.0-cp312-cp312-manylinux_2_17_x86_64.whl",
-            ">=3.12",
-            false,
-        ),
+        ("p-2.0-cp312-cp312-manylinux_2_17_x86_64.whl", ">=3.12", false),
         ("p-2.0.tar.gz", ">=3.12", false),
         ("p-3.0-cp314-cp314-win_amd64.whl", ">=3.14", false),
         ("p-4.0-py3-none-any.whl", "<3.9", false),
     ]);
     // 3.13 would do, but only 3.12 has a wheel; 3.0 has nothing for Linux; 4.0 no known Python.
-    assert_eq!(
-        pick(&all, &PypiRequest::Any, None),
-        some("2.0", "3.12", true)
-    );
-    assert_eq!(
-        pick(&all, &PypiRequest::Any, Some("3.13")),
-        some("2.0", "3.13", false)
-    );
-    assert_eq!(
-        pick(&all, &PypiRequest::Any, Some("3.11")),
-        some("1.0", "3.11", true)
-    );
+    assert_eq!(pick(&all, &PypiRequest::Any, None), some("2.0", "3.12", true));
+    assert_eq!(pick(&all, &PypiRequest::Any, Some("3.13")), some("2.0", "3.13", false));
+    assert_eq!(pick(&all, &PypiRequest::Any, Some("3.11")), some("1.0", "3.11", true));
     assert_eq!(pick(&all, &specifiers(">=2"), Some("3.11")), None);
 }
 
@@ -129,10 +92,7 @@ fn the_first_index_that_has_it() {
     let second = Server::start(|_, _| page("application/vnd.pypi.simple.v1+json", PAGE));
     let with_login = second.url.replace("//", "//u:p@");
     let settings = settings(&[
-        (
-            "UV_INDEX",
-            &format!("{}/simple {with_login}/corp/simple", first.url),
-        ),
+        ("UV_INDEX", &format!("{}/simple {with_login}/corp/simple", first.url)),
         ("UV_DEFAULT_INDEX", "http://127.0.0.1:1/simple"),
     ]);
     let (index, files) = fetch(&client(), &settings, "p").unwrap();
@@ -148,12 +108,8 @@ fn the_first_index_that_has_it() {
 #[test]
 fn html_and_the_older_json_will_do() {
     let html = Server::start(|_, _| page("text/html", "<a href=x>p-1.0.tar.gz</a>"));
-    let settings_of =
-        |server: &Server| settings(&[("UV_DEFAULT_INDEX", &format!("{}/simple/", server.url))]);
-    assert_eq!(
-        fetch(&client(), &settings_of(&html), "p").unwrap().1.len(),
-        1
-    );
+    let settings_of = |server: &Server| settings(&[("UV_DEFAULT_INDEX", &format!("{}/simple/", server.url))]);
+    assert_eq!(fetch(&client(), &settings_of(&html), "p").unwrap().1.len(), 1);
     let old = Server::start(|line, _| {
         if line.contains("/pypi/p/json") {
             testing::json(r#"{"releases":{"1.0":[{"filename":"p-1.0.tar.gz"}]}}"#)
@@ -161,20 +117,13 @@ fn html_and_the_older_json_will_do() {
             page("text/html", "nothing here")
         }
     });
-    assert_eq!(
-        fetch(&client(), &settings_of(&old), "p").unwrap().1.len(),
-        1
-    );
+    assert_eq!(fetch(&client(), &settings_of(&old), "p").unwrap().1.len(), 1);
 }
 
 #[test]
 fn what_is_not_there_or_closed_gets_a_hint() {
     let server = Server::start(|line, _| {
-        let status = if line.contains("closed") {
-            "401 No"
-        } else {
-            "404 Not Found"
-        };
+        let status = if line.contains("closed") { "401 No" } else { "404 Not Found" };
         testing::answer(status, "", "")
     });
     let settings = settings(&[("UV_DEFAULT_INDEX", &server.url)]);

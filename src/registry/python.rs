@@ -59,27 +59,19 @@ impl PythonSettings {
             layer.default = pip.get("index-url").cloned();
         }
         if layer.extra.is_empty() {
-            let words = pip
-                .get("extra-index-url")
-                .map(String::as_str)
-                .unwrap_or_default();
+            let words = pip.get("extra-index-url").map(String::as_str).unwrap_or_default();
             layer.extra = words.split_whitespace().map(str::to_owned).collect();
         }
         let mut credentials = Credentials::default();
         let mut index = |text: &String, notes: &mut Vec<String>| {
             let parsed = parse_index(text, &mut credentials, &ctx.env);
             if parsed.is_none() {
-                notes
-                    .push("an index of the Python settings is not an http address; ignored".into());
+                notes.push("an index of the Python settings is not an http address; ignored".into());
             }
             parsed
         };
         let default = layer.default.as_ref().and_then(|text| index(text, notes));
-        let extra = layer
-            .extra
-            .iter()
-            .filter_map(|text| index(text, notes))
-            .collect();
+        let extra = layer.extra.iter().filter_map(|text| index(text, notes)).collect();
         let mut proxies = proxies.clone();
         if let (Some(proxy), None) = (pip.get("proxy"), &proxies.https) {
             proxies.https = Some(Secret::new(proxy));
@@ -149,19 +141,14 @@ impl PythonSettings {
 
     /// Adds the logins of `~/.netrc` for hosts of indexes; those in addresses go first.
     fn add_netrc(&mut self, ctx: &Context, notes: &mut Vec<String>) {
-        let file = ctx
-            .env
-            .get("NETRC")
-            .map_or_else(|| ctx.home.join(".netrc"), PathBuf::from);
+        let file = ctx.env.get("NETRC").map_or_else(|| ctx.home.join(".netrc"), PathBuf::from);
         let Some(text) = read_settings_file(&file, notes) else {
             return;
         };
         let logins = netrc::parse(&text);
         let realms: Vec<Realm> = self.indexes().filter_map(|i| Realm::of(&i.url)).collect();
         for realm in realms {
-            let named = logins
-                .iter()
-                .find(|l| l.machine.as_ref() == Some(&realm.host));
+            let named = logins.iter().find(|l| l.machine.as_ref() == Some(&realm.host));
             let login = named.or_else(|| logins.iter().find(|l| l.machine.is_none()));
             if let Some(login) = login {
                 self.credentials.add(realm.whole_host(), login.auth.clone());
@@ -196,28 +183,16 @@ fn parse_index(text: &str, credentials: &mut Credentials, env: &Env) -> Option<I
 }
 
 fn is_index_name(name: &str) -> bool {
-    !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+    !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
 }
 
 /// `UV_INDEX_<NAME>_USERNAME` and `_PASSWORD`.
 fn login_from_env(name: &str, env: &Env) -> Option<Auth> {
-    let name: String = name
-        .chars()
-        .map(|c| {
-            if c.is_ascii_alphanumeric() {
-                c.to_ascii_uppercase()
-            } else {
-                '_'
-            }
-        })
-        .collect();
+    let name: String =
+        name.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
     let user = env.text(&format!("UV_INDEX_{name}_USERNAME"));
     let password = env.text(&format!("UV_INDEX_{name}_PASSWORD"));
-    (user.is_some() || password.is_some())
-        .then(|| Auth::basic(user.unwrap_or_default(), password.unwrap_or_default()))
+    (user.is_some() || password.is_some()).then(|| Auth::basic(user.unwrap_or_default(), password.unwrap_or_default()))
 }
 
 /// uv's own settings: the environment, then the user's file, then the system's.
@@ -228,10 +203,7 @@ fn uv_settings(ctx: &Context, notes: &mut Vec<String>) -> Layer {
         text.split_whitespace().map(str::to_owned).collect()
     };
     let mut all = Layer {
-        default: ["UV_DEFAULT_INDEX", "UV_INDEX_URL"]
-            .iter()
-            .find_map(|name| env.text(name))
-            .map(str::to_owned),
+        default: ["UV_DEFAULT_INDEX", "UV_INDEX_URL"].iter().find_map(|name| env.text(name)).map(str::to_owned),
         extra: words("UV_INDEX"),
     };
     let late = words("UV_EXTRA_INDEX_URL");
@@ -260,17 +232,12 @@ fn uv_files(ctx: &Context) -> Vec<PathBuf> {
     if let Some(file) = ctx.env.get("UV_CONFIG_FILE") {
         return vec![PathBuf::from(file)];
     }
-    vec![
-        xdg_config(ctx).join("uv/uv.toml"),
-        PathBuf::from("/etc/xdg/uv/uv.toml"),
-        PathBuf::from("/etc/uv/uv.toml"),
-    ]
+    vec![xdg_config(ctx).join("uv/uv.toml"), PathBuf::from("/etc/xdg/uv/uv.toml"), PathBuf::from("/etc/uv/uv.toml")]
 }
 
 fn xdg_config(ctx: &Context) -> PathBuf {
     let set = ctx.env.get("XDG_CONFIG_HOME").map(PathBuf::from);
-    set.filter(|p| p.is_absolute())
-        .unwrap_or_else(|| ctx.home.join(".config"))
+    set.filter(|p| p.is_absolute()).unwrap_or_else(|| ctx.home.join(".config"))
 }
 
 /// The keys of `uv.toml` that matter here.

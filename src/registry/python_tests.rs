@@ -44,10 +44,7 @@ fn uv_toml_and_environment_in_uvs_order() {
              [[index]]\nname = \"pinned\"\nurl = \"https://pinned.example\"\nexplicit = true\n",
         )],
         &[
-            (
-                "UV_INDEX",
-                "first=https://first.example/simple https://second.example/",
-            ),
+            ("UV_INDEX", "first=https://first.example/simple https://second.example/"),
             ("UV_INDEX_FIRST_USERNAME", "u"),
             ("UV_INDEX_FIRST_PASSWORD", "p"),
         ],
@@ -64,11 +61,7 @@ fn uv_toml_and_environment_in_uvs_order() {
     );
     let env = settings.uv_public_env();
     assert_eq!(env[0].1, "https://main.example/simple");
-    assert!(
-        env[1]
-            .1
-            .starts_with("first=https://first.example/simple https://second")
-    );
+    assert!(env[1].1.starts_with("first=https://first.example/simple https://second"));
     let secret = settings.netrc_secret().unwrap();
     assert_eq!(secret, "machine first.example\nlogin u\npassword p\n");
 }
@@ -81,14 +74,7 @@ fn uvs_settings_win_over_pips() {
     std::fs::write(&file, pip).unwrap();
     let named = ("PIP_CONFIG_FILE", file.to_str().unwrap());
     let (settings, _) = load(&[], &[named]);
-    assert_eq!(
-        urls(&settings),
-        [
-            "https://e1.example/",
-            "https://e2.example/",
-            "https://pip.example/simple"
-        ]
-    );
+    assert_eq!(urls(&settings), ["https://e1.example/", "https://e2.example/", "https://pip.example/simple"]);
     assert!(settings.cert.as_ref().unwrap().ends_with("ca.pem"));
     let (settings, _) = load(&[], &[named, ("UV_INDEX_URL", "https://uv.example/simple")]);
     assert_eq!(settings.default.url.as_str(), "https://uv.example/simple");
@@ -97,21 +83,10 @@ fn uvs_settings_win_over_pips() {
 #[test]
 fn logins_out_of_addresses_and_netrc() {
     let (settings, _) = load(
-        &[(
-            ".netrc",
-            "machine b.example login nb password np\nmachine unrelated.example login x password y\n",
-        )],
-        &[
-            ("UV_DEFAULT_INDEX", "https://me:pw@a.example/team/simple"),
-            ("UV_INDEX", "https://b.example/simple"),
-        ],
+        &[(".netrc", "machine b.example login nb password np\nmachine unrelated.example login x password y\n")],
+        &[("UV_DEFAULT_INDEX", "https://me:pw@a.example/team/simple"), ("UV_INDEX", "https://b.example/simple")],
     );
-    let has = |u: &str| {
-        settings
-            .credentials
-            .for_url(&Url::parse(u).unwrap())
-            .is_some()
-    };
+    let has = |u: &str| settings.credentials.for_url(&Url::parse(u).unwrap()).is_some();
     assert!(has("https://a.example/team/simple/x/"));
     assert!(has("https://a.example/team/pypi/x/json"));
     assert!(!has("https://a.example/other/"));
@@ -127,9 +102,7 @@ fn logins_out_of_addresses_and_netrc() {
 #[test]
 fn a_line_can_name_another_default() {
     let (settings, _) = load(&[], &[]);
-    let new = settings
-        .with_default(Some("https://u:p@line.example/simple"))
-        .unwrap();
+    let new = settings.with_default(Some("https://u:p@line.example/simple")).unwrap();
     assert_eq!(new.default.url.as_str(), "https://line.example/simple");
     assert!(new.netrc_secret().is_some());
     assert!(settings.with_default(Some("/tmp/dir")).is_err());
@@ -138,10 +111,7 @@ fn a_line_can_name_another_default() {
 
 #[test]
 fn what_is_not_understood_is_said() {
-    let (settings, notes) = load(
-        &[(".config/uv/uv.toml", "index-url = [1")],
-        &[("UV_DEFAULT_INDEX", "./local")],
-    );
+    let (settings, notes) = load(&[(".config/uv/uv.toml", "index-url = [1")], &[("UV_DEFAULT_INDEX", "./local")]);
     assert_eq!(settings.default.url.as_str(), DEFAULT_INDEX);
     assert_eq!(notes.len(), 2, "{notes:?}");
 }

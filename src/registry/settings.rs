@@ -66,11 +66,7 @@ impl Proxies {
 
     /// Sets the hosts that are reached without a proxy, from a list with commas or spaces.
     pub fn set_bypass(&mut self, list: &str) {
-        self.bypass = list
-            .split([',', ' ', '\n'])
-            .map(|s| s.trim().to_lowercase())
-            .filter(|s| !s.is_empty())
-            .collect();
+        self.bypass = list.split([',', ' ', '\n']).map(|s| s.trim().to_lowercase()).filter(|s| !s.is_empty()).collect();
     }
 
     /// The proxy for `url`, if one is to be used.
@@ -81,24 +77,16 @@ impl Proxies {
         if self.bypass.iter().any(|rule| bypasses(rule, host, port)) {
             return None;
         }
-        if url.scheme() == "https" {
-            self.https.as_ref()
-        } else {
-            self.http.as_ref()
-        }
+        if url.scheme() == "https" { self.https.as_ref() } else { self.http.as_ref() }
     }
 
     /// The variables that say the same to programs in a build. Values may hold passwords.
     pub fn variables(&self) -> Vec<(&'static str, Secret)> {
         let bypass = (!self.bypass.is_empty()).then(|| Secret::new(self.bypass.join(",")));
-        [
-            ("HTTPS_PROXY", self.https.clone()),
-            ("HTTP_PROXY", self.http.clone()),
-            ("NO_PROXY", bypass),
-        ]
-        .into_iter()
-        .filter_map(|(name, value)| Some((name, value?)))
-        .collect()
+        [("HTTPS_PROXY", self.https.clone()), ("HTTP_PROXY", self.http.clone()), ("NO_PROXY", bypass)]
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)))
+            .collect()
     }
 }
 
@@ -113,9 +101,7 @@ fn bypasses(rule: &str, host: &str, port: u16) -> bool {
         None => (rule, None),
     };
     let name = name.trim_start_matches("*.").trim_start_matches('.');
-    let covered = host
-        .strip_suffix(name)
-        .is_some_and(|above| above.is_empty() || above.ends_with('.'));
+    let covered = host.strip_suffix(name).is_some_and(|above| above.is_empty() || above.ends_with('.'));
     !name.is_empty() && covered && wanted.is_none_or(|p| p == port)
 }
 
@@ -130,11 +116,7 @@ pub fn expand_home(ctx: &Context, path: &str) -> PathBuf {
 /// The text of a settings file, `None` if there is none. One that can't be read is noted.
 pub fn read_settings_file(path: &Path, notes: &mut Vec<String>) -> Option<String> {
     let too_large = std::fs::metadata(path).is_ok_and(|m| m.len() > MAX_FILE);
-    let read = if too_large {
-        Err(std::io::Error::other("it is too large"))
-    } else {
-        std::fs::read_to_string(path)
-    };
+    let read = if too_large { Err(std::io::Error::other("it is too large")) } else { std::fs::read_to_string(path) };
     match read {
         Ok(text) => Some(text),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
@@ -155,10 +137,7 @@ mod tests {
             ("https_proxy", "http://low:1"),
             ("HTTPS_PROXY", "http://up:2"),
             ("ALL_PROXY", "socks5h://all:3"),
-            (
-                "NO_PROXY",
-                "localhost, .corp.example,*.lab.example,10.0.0.1:8080,[::1]",
-            ),
+            ("NO_PROXY", "localhost, .corp.example,*.lab.example,10.0.0.1:8080,[::1]"),
         ]
         .into_iter()
         .collect();
@@ -187,11 +166,7 @@ mod tests {
     #[test]
     fn nothing_set_is_no_proxy() {
         let proxies = Proxies::from_env(&Env::default());
-        assert!(
-            proxies
-                .for_url(&Url::parse("https://x/").unwrap())
-                .is_none()
-        );
+        assert!(proxies.for_url(&Url::parse("https://x/").unwrap()).is_none());
         assert!(proxies.variables().is_empty());
     }
 }

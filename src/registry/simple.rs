@@ -37,10 +37,10 @@ impl Wheel {
         let Some(wanted) = minor.strip_prefix("3.").and_then(|m| m.parse::<u32>().ok()) else {
             return false;
         };
-        let platform = self.platform.iter().any(|p| {
-            p == "any"
-                || ((p.starts_with("manylinux") || p.starts_with("linux_")) && p.ends_with(arch))
-        });
+        let platform = self
+            .platform
+            .iter()
+            .any(|p| p == "any" || ((p.starts_with("manylinux") || p.starts_with("linux_")) && p.ends_with(arch)));
         platform && self.python.iter().any(|tag| self.tag_fits(tag, wanted))
     }
 
@@ -56,8 +56,7 @@ impl Wheel {
         }
         // `cp313t` is the free-threaded ABI, which the images' Python does not have.
         minor("cp3").is_some_and(|minor| {
-            (minor == wanted && abi(&format!("cp3{wanted}")))
-                || (minor <= wanted && (abi("abi3") || abi("none")))
+            (minor == wanted && abi(&format!("cp3{wanted}"))) || (minor <= wanted && (abi("abi3") || abi("none")))
         })
     }
 }
@@ -92,16 +91,11 @@ struct LegacyFile {
 
 /// Reads a page in the form that its content type says.
 pub fn parse(name: &str, content_type: &str, body: &[u8]) -> Result<Vec<File>> {
-    if content_type.ends_with("json") {
-        json(name, body)
-    } else {
-        Ok(html(name, &String::from_utf8_lossy(body)))
-    }
+    if content_type.ends_with("json") { json(name, body) } else { Ok(html(name, &String::from_utf8_lossy(body))) }
 }
 
 fn json(name: &str, body: &[u8]) -> Result<Vec<File>> {
-    let broken =
-        |e| Error::failed(format!("the index's answer about {name} makes no sense")).because(e);
+    let broken = |e| Error::failed(format!("the index's answer about {name} makes no sense")).because(e);
     let page: JsonPage = serde_json::from_slice(body).map_err(broken)?;
     let files = page.files.into_iter().filter_map(|file| {
         // PEP 592: `yanked` is false, true, or the reason.
@@ -113,13 +107,10 @@ fn json(name: &str, body: &[u8]) -> Result<Vec<File>> {
 
 /// Reads the answer of `/pypi/NAME/json`.
 pub fn legacy(name: &str, body: &[u8]) -> Result<Vec<File>> {
-    let broken =
-        |e| Error::failed(format!("the index's answer about {name} makes no sense")).because(e);
+    let broken = |e| Error::failed(format!("the index's answer about {name} makes no sense")).because(e);
     let page: LegacyPage = serde_json::from_slice(body).map_err(broken)?;
     let files = page.releases.into_values().flatten();
-    Ok(files
-        .filter_map(|f| file(name, &f.filename, f.requires_python, f.yanked))
-        .collect())
+    Ok(files.filter_map(|f| file(name, &f.filename, f.requires_python, f.yanked)).collect())
 }
 
 /// The links of an HTML page. Index pages are flat lists of links, written by programs.
@@ -130,8 +121,7 @@ fn html(name: &str, page: &str) -> Vec<File> {
             continue;
         };
         let text = rest.split('<').next().unwrap_or_default();
-        let requires =
-            attribute(attributes, "data-requires-python").filter(|r| !r.trim().is_empty());
+        let requires = attribute(attributes, "data-requires-python").filter(|r| !r.trim().is_empty());
         let yanked = attribute(attributes, "data-yanked").is_some();
         files.extend(file(name, unescape(text).trim(), requires, yanked));
     }
@@ -177,12 +167,7 @@ fn file(name: &str, filename: &str, requires_python: Option<String>, yanked: boo
         Some(stem) => wheel_name(stem)?,
         None => (sdist_version(name, filename)?, None),
     };
-    Some(File {
-        version,
-        requires_python: requires_python.as_deref().map(super::shown),
-        yanked,
-        wheel,
-    })
+    Some(File { version, requires_python: requires_python.as_deref().map(super::shown), yanked, wheel })
 }
 
 /// `name-version[-build]-python-abi-platform` (PEP 427).
@@ -191,19 +176,13 @@ fn wheel_name(stem: &str) -> Option<(Version, Option<Wheel>)> {
     let &[python, abi, platform] = parts.last_chunk::<3>()?;
     let version = Version::from_str(parts.get(1)?).ok()?;
     let tags = |text: &str| text.split('.').map(str::to_owned).collect();
-    let wheel = Wheel {
-        python: tags(python),
-        abi: tags(abi),
-        platform: tags(platform),
-    };
+    let wheel = Wheel { python: tags(python), abi: tags(abi), platform: tags(platform) };
     (parts.len() >= 5).then_some((version, Some(wheel)))
 }
 
 /// `name-version.tar.gz` or `.zip`; older names may have dashes of their own.
 fn sdist_version(name: &str, filename: &str) -> Option<Version> {
-    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tgz"]
-        .iter()
-        .find_map(|end| filename.strip_suffix(end))?;
+    let stem = [".tar.gz", ".zip", ".tar.bz2", ".tgz"].iter().find_map(|end| filename.strip_suffix(end))?;
     stem.match_indices('-')
         .filter(|(at, _)| normal(&stem[..*at]) == name)
         .find_map(|(at, _)| Version::from_str(&stem[at + 1..]).ok())
@@ -211,11 +190,7 @@ fn sdist_version(name: &str, filename: &str) -> Option<Version> {
 
 /// A project's name as indexes spell it (PEP 503).
 fn normal(name: &str) -> String {
-    name.split(['-', '_', '.'])
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join("-")
-        .to_lowercase()
+    name.split(['-', '_', '.']).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("-").to_lowercase()
 }
 
 #[cfg(test)]

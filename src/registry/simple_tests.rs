@@ -13,12 +13,7 @@ fn json_pages() {
       {"filename":"my_tool-1.1-py3.9.egg","url":"u"},
       {"filename":"other-1.0.tar.gz","url":"u"},
       {"filename":"my_tool-junk.tar.gz","url":"u"}]}"#;
-    let files = parse(
-        "my-tool",
-        "application/vnd.pypi.simple.v1+json",
-        page.as_bytes(),
-    )
-    .unwrap();
+    let files = parse("my-tool", "application/vnd.pypi.simple.v1+json", page.as_bytes()).unwrap();
     assert_eq!(files.len(), 3);
     assert_eq!(files[0].requires_python.as_deref(), Some(">=3.9"));
     assert!(files[0].wheel.is_some() && files[1].wheel.is_none());
@@ -34,16 +29,7 @@ fn html_pages() {
         <a href='my-tool-2.0.tar.gz' data-yanked=\"\" data-requires-python='>=3.10' >my-tool-2.0.tar.gz</a>\n\
         <a href=\"my-tool-3.0.zip\">\n  my-tool-3.0.zip\n</a><a broken";
     let files = parse("my-tool", "text/html", page.as_bytes()).unwrap();
-    let seen: Vec<_> = files
-        .iter()
-        .map(|f| {
-            (
-                f.version.to_string(),
-                f.yanked,
-                f.requires_python.as_deref(),
-            )
-        })
-        .collect();
+    let seen: Vec<_> = files.iter().map(|f| (f.version.to_string(), f.yanked, f.requires_python.as_deref())).collect();
     assert_eq!(
         seen,
         [
@@ -64,10 +50,7 @@ fn the_older_json() {
 
 #[test]
 fn names_with_dashes_and_dots() {
-    assert_eq!(
-        sdist_version("a-b-c", "A.b_C-1.0-2.tar.gz"),
-        Some(version("1.0-2"))
-    );
+    assert_eq!(sdist_version("a-b-c", "A.b_C-1.0-2.tar.gz"), Some(version("1.0-2")));
     assert_eq!(sdist_version("a", "a-b-1.0.tar.gz"), None);
     assert_eq!(sdist_version("a", "a-1.0.exe"), None);
     assert!(wheel_name("a-1.0-1-py3-none-any").is_some());
@@ -87,11 +70,7 @@ fn wheels_fit_as_their_tags_say() {
         ("py2-none-any", "3.13", false),
         ("py311-none-any", "3.13", true),
         ("py314-none-any", "3.13", false),
-        (
-            "cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64",
-            "3.13",
-            true,
-        ),
+        ("cp313-cp313-manylinux_2_17_x86_64.manylinux2014_x86_64", "3.13", true),
         ("cp312-cp312-manylinux_2_17_x86_64", "3.13", false),
         ("cp38-abi3-manylinux_2_28_x86_64", "3.13", true),
         ("cp314-abi3-manylinux_2_28_x86_64", "3.13", false),

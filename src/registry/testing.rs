@@ -86,10 +86,7 @@ fn serve(stream: TcpStream, seen: &Seen, answer: &impl Fn(&str, usize) -> String
 
 /// An answer with this status line, these header lines and this body.
 pub fn answer(status: &str, headers: &str, body: &str) -> String {
-    format!(
-        "HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}",
-        body.len()
-    )
+    format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\nconnection: close\r\n\r\n{body}", body.len())
 }
 
 /// A 200 with JSON.

@@ -34,11 +34,7 @@ impl Trust {
     /// Reads them: `SSL_CERT_FILE` if it is set, else the system's; and besides
     /// `NODE_EXTRA_CA_CERTS`, npm's `cafile` and `ca`, pip's `cert`.
     pub fn load(ctx: &Context, settings: &Settings) -> Result<Self> {
-        let mut trust = Self {
-            certificates: Vec::new(),
-            own: 0,
-            notes: Vec::new(),
-        };
+        let mut trust = Self { certificates: Vec::new(), own: 0, notes: Vec::new() };
         let mut known = HashSet::new();
         match ctx.env.get("SSL_CERT_FILE") {
             Some(file) => {
@@ -57,12 +53,8 @@ impl Trust {
         for (what, path) in extra_files(ctx, settings) {
             match std::fs::read(&path) {
                 Ok(pem) if trust.add(&pem, &mut known) => {}
-                Ok(_) => trust
-                    .notes
-                    .push(format!("{what} names a file without certificates")),
-                Err(e) => trust
-                    .notes
-                    .push(format!("can't read the file that {what} names: {e}")),
+                Ok(_) => trust.notes.push(format!("{what} names a file without certificates")),
+                Err(e) => trust.notes.push(format!("can't read the file that {what} names: {e}")),
             }
         }
         if let Some(pem) = &settings.npm.ca {
@@ -127,8 +119,7 @@ impl Trust {
         }
         for der in rustls_native_certs::load_native_certs().certs {
             if known.insert(der.to_vec()) {
-                self.certificates
-                    .push(Certificate::from_der(&der).to_owned());
+                self.certificates.push(Certificate::from_der(&der).to_owned());
             }
         }
     }
@@ -175,17 +166,10 @@ mod tests {
         let a = file("a.pem", &format!("# comment\n{}{}", pem("one"), pem("two")));
         let b = file("b.pem", &format!("{}{}", pem("two"), pem("three")));
         let nothing = file("c.pem", "nothing");
-        let env = [
-            ("SSL_CERT_FILE", a.as_str()),
-            ("NODE_EXTRA_CA_CERTS", b.as_str()),
-            ("PIP_CERT", nothing.as_str()),
-        ];
+        let env = [("SSL_CERT_FILE", a.as_str()), ("NODE_EXTRA_CA_CERTS", b.as_str()), ("PIP_CERT", nothing.as_str())];
         let trust = load(&env, "cafile=/nonexistent/ca.pem").unwrap();
         let bundle = String::from_utf8(trust.bundle_pem()).unwrap();
-        assert_eq!(
-            bundle,
-            format!("{}{}{}", pem("one"), pem("two"), pem("three"))
-        );
+        assert_eq!(bundle, format!("{}{}{}", pem("one"), pem("two"), pem("three")));
         assert!(trust.is_customised());
         assert_eq!(trust.notes.len(), 2, "{:?}", trust.notes);
     }

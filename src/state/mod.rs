@@ -32,10 +32,7 @@ pub struct Layout {
 impl Layout {
     /// The layout for this user.
     pub fn new(context: &Context) -> Self {
-        Self {
-            root: context.data_dir(),
-            runtime: context.runtime_dir().map(|dir| dir.join("jitbox")),
-        }
+        Self { root: context.data_dir(), runtime: context.runtime_dir().map(|dir| dir.join("jitbox")) }
     }
 
     /// Where everything is.

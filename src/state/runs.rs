@@ -103,10 +103,7 @@ pub fn leftovers(layout: &Layout, engine: &Engine) -> Vec<Leftover> {
             let dir = entry.path();
             let owner: Owner = serde_json::from_slice(&std::fs::read(dir.join("owner.json")).ok()?).ok()?;
             let alive = owner.boot_id == boot_id && start_time(owner.pid) == Some(owner.started);
-            (!alive && owner.engine == key).then_some(Leftover {
-                name: owner.name,
-                dir,
-            })
+            (!alive && owner.engine == key).then_some(Leftover { name: owner.name, dir })
         })
         .collect()
 }

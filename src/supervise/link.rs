@@ -97,19 +97,16 @@ async fn write_with(socket: &UnixStream, bytes: &[u8], fds: &[OwnedFd]) -> io::R
 
 impl Receiver {
     fn new(source: Source) -> Self {
-        Self {
-            source,
-            inbox: Inbox::default(),
-            fds: Vec::new(),
-        }
+        Self { source, inbox: Inbox::default(), fds: Vec::new() }
     }
 
     /// The next message; `None` when the box is gone. Dropping the future loses nothing.
     pub async fn receive(&mut self) -> Result<Option<FromGuest>> {
         loop {
-            let message = self.inbox.take().map_err(|e| {
-                Error::failed("the box broke the link's protocol and was ended").because(e)
-            })?;
+            let message = self
+                .inbox
+                .take()
+                .map_err(|e| Error::failed("the box broke the link's protocol and was ended").because(e))?;
             if message.is_some() {
                 return Ok(message);
             }

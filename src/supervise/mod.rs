@@ -1,12 +1,12 @@
 //! Executing a start: the engine makes the box, the link carries everything else, and this
 //! process stays as the program's parent until it ends.
 
+pub mod keeper;
 mod link;
 mod signals;
 mod start;
 mod stdio;
 mod terminal;
-pub mod keeper;
 
 use std::time::Duration;
 
@@ -76,11 +76,8 @@ pub fn capture(job: Job<'_>, limit: usize) -> Result<(Outcome, Vec<u8>)> {
         let doing = |e: std::io::Error| Error::failed("can't make a pipe").because(e);
         let (mut out, stdout) = std::io::pipe().map_err(doing)?;
         let null = std::fs::File::options().read(true).write(true).open("/dev/null").map_err(doing)?;
-        let streams = Streams {
-            stdin: null.try_clone().map_err(doing)?.into(),
-            stdout: stdout.into(),
-            stderr: null.into(),
-        };
+        let streams =
+            Streams { stdin: null.try_clone().map_err(doing)?.into(), stdout: stdout.into(), stderr: null.into() };
         let reader = std::thread::spawn(move || {
             let mut bytes = Vec::new();
             let _ = out.by_ref().take(limit as u64).read_to_end(&mut bytes);
@@ -220,10 +217,7 @@ impl<'a> Supervisor<'a> {
         if let Some(keeper) = self.keeper.take() {
             keeper.finish();
         }
-        Ok(Outcome {
-            end,
-            boot_id: self.boot_id,
-        })
+        Ok(Outcome { end, boot_id: self.boot_id })
     }
 
     /// What the box says.

@@ -65,10 +65,7 @@ impl Client {
                 }
             });
         }
-        Self {
-            child: Some(child),
-            words,
-        }
+        Self { child: Some(child), words }
     }
 
     /// What the engine complained about, once it has had a moment to do so.
@@ -109,10 +106,7 @@ pub async fn start(job: &mut Job<'_>) -> Result<Started> {
     let abandoned = job.carrier != Carrier::Stream && !job.engine.removes_detached();
     let abandoned = abandoned || (job.carrier == Carrier::Stream && !job.engine.removes_without_client());
     let keeper = if job.terminal || abandoned {
-        let mut task = Task {
-            terminal: job.terminal,
-            ..Task::default()
-        };
+        let mut task = Task { terminal: job.terminal, ..Task::default() };
         if abandoned {
             let names = [run.name.clone()];
             task.always.push(Cmd::engine(job.engine, argv::remove_containers(job.engine, &names)));
@@ -146,14 +140,7 @@ pub async fn start(job: &mut Job<'_>) -> Result<Started> {
     } else {
         run.settled();
     }
-    Ok(Started {
-        name,
-        sender,
-        receiver,
-        boot_id,
-        client,
-        keeper,
-    })
+    Ok(Started { name, sender, receiver, boot_id, client, keeper })
 }
 
 fn slow() -> Error {

@@ -78,10 +78,7 @@ pub fn hand_over(streams: &Streams) -> Result<Handed> {
     };
     let stdout = output(&streams.stdout)?;
     let stderr = output(&streams.stderr)?;
-    Ok(Handed {
-        fds: vec![stdin, stdout, stderr],
-        outputs,
-    })
+    Ok(Handed { fds: vec![stdin, stdout, stderr], outputs })
 }
 
 fn passable(fd: BorrowedFd<'_>) -> bool {
@@ -189,11 +186,7 @@ impl Writer {
                 link.send(&ToGuest::Credit(from, chunk.len() as u32));
             }
         });
-        Ok(Self {
-            chunks: tell,
-            queued,
-            thread,
-        })
+        Ok(Self { chunks: tell, queued, thread })
     }
 
     /// Queues a chunk. False if the box sent more than it had credit for.

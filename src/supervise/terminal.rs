@@ -16,12 +16,7 @@ nix::ioctl_read_bad!(tiocgwinsz, nix::libc::TIOCGWINSZ, Winsize);
 /// The size of a terminal; 24 × 80 where it can't tell.
 #[expect(unsafe_code, reason = "ioctl")]
 pub fn size(terminal: &OwnedFd) -> (u16, u16) {
-    let mut size = Winsize {
-        ws_row: 0,
-        ws_col: 0,
-        ws_xpixel: 0,
-        ws_ypixel: 0,
-    };
+    let mut size = Winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
     // SAFETY: TIOCGWINSZ writes one winsize (ioctl_tty(2)), which lives until the call returns.
     match unsafe { tiocgwinsz(terminal.as_raw_fd(), &mut size) } {
         Ok(_) if size.ws_row > 0 && size.ws_col > 0 => (size.ws_row, size.ws_col),
@@ -46,11 +41,7 @@ impl Terminal {
         let mut raw = saved.clone();
         cfmakeraw(&mut raw);
         tcsetattr(&fd, SetArg::TCSADRAIN, &raw).doing(doing)?;
-        Ok(Self {
-            fd,
-            saved,
-            reader: None,
-        })
+        Ok(Self { fd, saved, reader: None })
     }
 
     /// Connects our terminal with the program's, whose master the box has sent.

@@ -117,14 +117,17 @@ fn settings(context: &Context, kind: Kind) -> Vec<PathBuf> {
         Kind::Docker => {
             // Where a builder can appear (docker/cli, cli-plugins/manager).
             let mut places = vec![endpoint::docker_config_dir(context).join("cli-plugins")];
-            let system = ["/usr/local/lib/docker", "/usr/local/libexec/docker", "/usr/lib/docker", "/usr/libexec/docker"];
+            let system =
+                ["/usr/local/lib/docker", "/usr/local/libexec/docker", "/usr/lib/docker", "/usr/libexec/docker"];
             places.extend(system.map(|dir| Path::new(dir).join("cli-plugins")));
             places
         }
         Kind::Podman => {
             let own = endpoint::config_home(context).join("containers");
             let dirs = [own, "/etc/containers".into(), "/usr/share/containers".into()];
-            dirs.iter().flat_map(|dir| ["containers.conf", "containers.conf.d", "storage.conf"].map(|name| dir.join(name))).collect()
+            dirs.iter()
+                .flat_map(|dir| ["containers.conf", "containers.conf.d", "storage.conf"].map(|name| dir.join(name)))
+                .collect()
         }
         Kind::Nerdctl => Vec::new(),
     }
@@ -135,7 +138,9 @@ fn settings(context: &Context, kind: Kind) -> Vec<PathBuf> {
 fn state(path: &Path) -> String {
     let shown = path.display();
     match std::fs::metadata(path) {
-        Ok(m) if m.file_type().is_socket() => format!("{shown} {} {} {}.{}", m.dev(), m.ino(), m.ctime(), m.ctime_nsec()),
+        Ok(m) if m.file_type().is_socket() => {
+            format!("{shown} {} {} {}.{}", m.dev(), m.ino(), m.ctime(), m.ctime_nsec())
+        }
         Ok(m) => format!("{shown} {} {} {}.{} {}", m.dev(), m.ino(), m.mtime(), m.mtime_nsec(), m.len()),
         Err(_) => format!("{shown} absent"),
     }

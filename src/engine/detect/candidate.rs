@@ -62,8 +62,10 @@ pub(super) fn of(
     let (kind, program, instead_of) = candidate;
     if matches!(kind, Kind::Nerdctl) && wraps(&program, &["limactl", "colima", "rdctl"]) {
         // Such a shell hands arguments to a shell in a virtual machine.
-        let error =
-            Error::new(Failure::Engine, format!("`{}` is a shell into a virtual machine, which can't be driven safely", program.display()));
+        let error = Error::new(
+            Failure::Engine,
+            format!("`{}` is a shell into a virtual machine, which can't be driven safely", program.display()),
+        );
         return Err(error.hint("use its docker: set engine = \"docker\""));
     }
     make(context, machine, kind, program, instead_of, runtime).map(Some)
@@ -104,7 +106,8 @@ fn search(context: &Context, machine: &Machine<'_>, kind: Kind) -> Result<Option
     let mut refused = None;
     for dir in path.unwrap_or_default().iter().chain(&machine.program_dirs).filter(|dir| dir.is_absolute()) {
         let program = dir.join(kind.name());
-        let runs = std::fs::metadata(&program).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
+        let runs =
+            std::fs::metadata(&program).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
         if !runs {
             continue;
         }
@@ -140,7 +143,10 @@ fn wraps(program: &Path, words: &[&str]) -> bool {
         return false;
     }
     let text = String::from_utf8_lossy(&start);
-    text.lines().map(str::trim).filter(|line| !line.starts_with('#')).any(|line| words.iter().any(|word| line.contains(word)))
+    text.lines()
+        .map(str::trim)
+        .filter(|line| !line.starts_with('#'))
+        .any(|line| words.iter().any(|word| line.contains(word)))
 }
 
 fn podman_behind(context: &Context, machine: &Machine<'_>, docker: &Path) -> Result<PathBuf> {
@@ -149,11 +155,14 @@ fn podman_behind(context: &Context, machine: &Machine<'_>, docker: &Path) -> Res
     }
     let real = std::fs::canonicalize(docker).unwrap_or_else(|_| docker.to_owned());
     let mut magic = [0; 2];
-    let script = std::fs::File::open(&real).and_then(|mut file| file.read_exact(&mut magic)).is_ok_and(|()| &magic == b"#!");
+    let script =
+        std::fs::File::open(&real).and_then(|mut file| file.read_exact(&mut magic)).is_ok_and(|()| &magic == b"#!");
     if script {
-        return Err(
-            Error::new(Failure::Engine, format!("`{}` only calls podman, which is not there", docker.display())).hint("install podman")
-        );
+        return Err(Error::new(
+            Failure::Engine,
+            format!("`{}` only calls podman, which is not there", docker.display()),
+        )
+        .hint("install podman"));
     }
     trusted(&real, context.uid).map(|()| real)
 }

@@ -50,14 +50,19 @@ pub(super) fn wanted(context: &Context, config: &Config) -> Result<Wanted> {
     if let Some(value) = context.env.get("JITBOX_ENGINE") {
         let kind = value.to_str().and_then(Kind::named).ok_or_else(|| {
             let error = Error::refused("JITBOX_ENGINE has to be docker, podman or nerdctl");
-            error.hint(format!("a program's path can be named in `{}`: engine = \"/path\"", Config::path(context).display()))
+            error.hint(format!(
+                "a program's path can be named in `{}`: engine = \"/path\"",
+                Config::path(context).display()
+            ))
         })?;
         return Ok(one(kind, Why::Variable("JITBOX_ENGINE")));
     }
     if endpoint::docker_host(context).is_some() {
         return Ok(one(Kind::Docker, Why::Variable("DOCKER_HOST")));
     }
-    for (name, kind) in [("DOCKER_CONTEXT", Kind::Docker), ("CONTAINER_HOST", Kind::Podman), ("CONTAINER_CONNECTION", Kind::Podman)] {
+    for (name, kind) in
+        [("DOCKER_CONTEXT", Kind::Docker), ("CONTAINER_HOST", Kind::Podman), ("CONTAINER_CONNECTION", Kind::Podman)]
+    {
         if context.env.get(name).is_some() {
             return Ok(one(kind, Why::Variable(name)));
         }

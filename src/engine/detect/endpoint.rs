@@ -120,7 +120,9 @@ fn host_endpoint(host: &str, tls: bool, source: &str) -> Result<Endpoint> {
         "ssh" if !rest.starts_with('-') => Ok(Endpoint { args, remote: true, ssh: true, ..Endpoint::default() }),
         "tcp" | "https" if tls => Ok(Endpoint { args, remote: true, ..Endpoint::default() }),
         "tcp" | "http" | "https" => {
-            let error = refused(format!("{source} is a TCP address without verified TLS: anybody on the way could take the boxes over"));
+            let error = refused(format!(
+                "{source} is a TCP address without verified TLS: anybody on the way could take the boxes over"
+            ));
             Err(error.hint("use ssh://USER@HOST, or set DOCKER_TLS_VERIFY=1 and DOCKER_CERT_PATH"))
         }
         _ => Err(refused(format!("{source} is not an address that can be used (unix://, ssh://, tcp:// with TLS)"))),
@@ -131,7 +133,8 @@ fn default_docker(context: &Context, machine: &Machine<'_>) -> Endpoint {
     let mut places = vec![machine.docker_socket.clone()];
     places.extend(context.runtime_dir().map(|dir| dir.join("docker.sock")));
     // Docker Desktop, OrbStack, Colima and Rancher Desktop, when no context names them.
-    let homes = [".docker/run/docker.sock", ".orbstack/run/docker.sock", ".colima/default/docker.sock", ".rd/docker.sock"];
+    let homes =
+        [".docker/run/docker.sock", ".orbstack/run/docker.sock", ".colima/default/docker.sock", ".rd/docker.sock"];
     places.extend(homes.map(|place| context.home.join(place)));
     let socket = places.iter().find(|place| usable(place)).unwrap_or(&places[0]).clone();
     let mut host = OsString::from("unix://");
@@ -208,7 +211,10 @@ pub(super) fn config_home(context: &Context) -> PathBuf {
 pub(super) fn nerdctl(context: &Context) -> Endpoint {
     let address = context.env.text("CONTAINERD_ADDRESS").map(|a| PathBuf::from(a.strip_prefix("unix://").unwrap_or(a)));
     let rootless = context.runtime_dir().map(|dir| dir.join("containerd-rootless/child_pid"));
-    let toml = context.env.get("NERDCTL_TOML").map_or_else(|| config_home(context).join("nerdctl/nerdctl.toml"), PathBuf::from);
+    let toml = context
+        .env
+        .get("NERDCTL_TOML")
+        .map_or_else(|| config_home(context).join("nerdctl/nerdctl.toml"), PathBuf::from);
     let mut watch = vec![toml, "/etc/nerdctl/nerdctl.toml".into()];
     watch.extend(rootless.filter(|_| context.uid != 0));
     Endpoint {
@@ -219,7 +225,9 @@ pub(super) fn nerdctl(context: &Context) -> Endpoint {
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let unreadable = |why: &dyn std::fmt::Display| Error::new(Failure::Engine, format!("can't read `{}`", path.display())).because(why);
+    let unreadable = |why: &dyn std::fmt::Display| {
+        Error::new(Failure::Engine, format!("can't read `{}`", path.display())).because(why)
+    };
     match std::fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|e| unreadable(&e)),
         Err(e) if matches!(e.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => Ok(None),

@@ -132,7 +132,8 @@ fn docker(machine: &Machine<'_>, candidate: &Candidate) -> Result<Probed> {
         return Err(trouble::diagnose(candidate, b"the daemon did not answer"));
     };
     if server.components.iter().flatten().any(|component| component.name == "Podman Engine") {
-        let error = Error::new(Failure::Engine, "docker's command line is pointed at podman, which it can't drive fully");
+        let error =
+            Error::new(Failure::Engine, "docker's command line is pointed at podman, which it can't drive fully");
         return Err(error.hint("set engine = \"podman\" in the settings, or JITBOX_ENGINE=podman"));
     }
     // `docker info` is no sign of life: that of 20.10 succeeds without a daemon.
@@ -184,7 +185,8 @@ fn nerdctl(machine: &Machine<'_>, candidate: &Candidate) -> Result<Facts> {
 /// What docker's and nerdctl's `info` tell.
 fn facts(candidate: &Candidate, info: &Info, builder: Builder) -> Result<Facts> {
     if info.os_type.as_deref().is_some_and(|os| os != "linux") {
-        let error = Error::new(Failure::Engine, format!("{} runs other containers than Linux ones", candidate.kind.name()));
+        let error =
+            Error::new(Failure::Engine, format!("{} runs other containers than Linux ones", candidate.kind.name()));
         return Err(error.hint("switch it to Linux containers"));
     }
     let options = info.security_options.as_deref().unwrap_or_default();
@@ -196,7 +198,11 @@ fn facts(candidate: &Candidate, info: &Info, builder: Builder) -> Result<Facts> 
         product: None,
         rootless: has("rootless"),
         remote: elsewhere(candidate, &info.kernel_version),
-        enforces: Enforces { memory: limits && info.memory_limit, pids: limits && info.pids_limit, cpus: limits && info.cpu_cfs_quota },
+        enforces: Enforces {
+            memory: limits && info.memory_limit,
+            pids: limits && info.pids_limit,
+            cpus: limits && info.cpu_cfs_quota,
+        },
         builder,
         architecture: architecture(&info.architecture)?,
         selinux: has("selinux"),
@@ -237,6 +243,9 @@ fn architecture(name: &str) -> Result<Architecture> {
     match name {
         "x86_64" | "amd64" => Ok(Architecture::X86_64),
         "aarch64" | "arm64" => Ok(Architecture::Aarch64),
-        _ => Err(Error::new(Failure::Engine, format!("the engine's architecture `{name}` is not supported (x86_64 and aarch64 are)"))),
+        _ => Err(Error::new(
+            Failure::Engine,
+            format!("the engine's architecture `{name}` is not supported (x86_64 and aarch64 are)"),
+        )),
     }
 }

@@ -42,7 +42,8 @@ impl Bed {
         let mut context = Context::read();
         context.home = dir.path().join("home");
         context.env = Env::default();
-        let bed = Self { dir, context, config: Config::default(), answers: RefCell::default(), started: RefCell::default() };
+        let bed =
+            Self { dir, context, config: Config::default(), answers: RefCell::default(), started: RefCell::default() };
         for name in programs {
             bed.program(name, "\u{7f}ELF");
         }
@@ -94,8 +95,10 @@ impl Bed {
             let line = cmd.argv().join(" ");
             self.started.borrow_mut().push(line.clone());
             let answers = self.answers.borrow();
-            let (_, code, text) = answers.iter().find(|(words, ..)| line.contains(words)).unwrap_or_else(|| panic!("unexpected: {line}"));
-            let (stdout, stderr) = if *code == 0 { (text.clone(), String::new()) } else { (String::new(), text.clone()) };
+            let (_, code, text) =
+                answers.iter().find(|(words, ..)| line.contains(words)).unwrap_or_else(|| panic!("unexpected: {line}"));
+            let (stdout, stderr) =
+                if *code == 0 { (text.clone(), String::new()) } else { (String::new(), text.clone()) };
             Ok(Output { status: ExitStatus::from_raw(code << 8), stdout: stdout.into(), stderr: stderr.into() })
         };
         let docker_socket = self.dir.path().join("docker.sock");

@@ -17,7 +17,8 @@ pub(super) fn diagnose(candidate: &Candidate, stderr: &[u8]) -> Error {
         return denied(candidate, error(format!("{name} may not be used by this user")));
     }
     if said.contains("too old") || said.contains("too new") {
-        return error(format!("{name}'s command line and its daemon don't fit together")).hint("update the older of the two");
+        return error(format!("{name}'s command line and its daemon don't fit together"))
+            .hint("update the older of the two");
     }
     if candidate.endpoint.remote {
         return error(format!("{name}'s remote daemon can't be reached")).hints(remote(candidate));
@@ -45,7 +46,8 @@ fn denied(candidate: &Candidate, error: Error) -> Error {
 
 /// How the daemon is started.
 fn start(candidate: &Candidate) -> Vec<&'static str> {
-    let socket = candidate.endpoint.socket.as_deref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
+    let socket =
+        candidate.endpoint.socket.as_deref().map(|path| path.to_string_lossy().into_owned()).unwrap_or_default();
     let users = socket.contains("/run/user/");
     match candidate.kind {
         Kind::Docker if socket.contains("/.colima/") => vec!["colima start"],
@@ -57,7 +59,9 @@ fn start(candidate: &Candidate) -> Vec<&'static str> {
         Kind::Docker => vec!["sudo systemctl start docker"],
         Kind::Podman if MAC => vec!["podman machine init", "podman machine start"],
         Kind::Podman => vec!["podman info", "podman system migrate"],
-        Kind::Nerdctl if socket.is_empty() => vec!["systemctl --user start containerd", "containerd-rootless-setuptool.sh install"],
+        Kind::Nerdctl if socket.is_empty() => {
+            vec!["systemctl --user start containerd", "containerd-rootless-setuptool.sh install"]
+        }
         Kind::Nerdctl => vec!["sudo systemctl start containerd"],
     }
 }

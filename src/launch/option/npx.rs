@@ -1,16 +1,13 @@
 //! The options of npx: npm 11's configuration keys and shorthands, and what `npx-cli.js`
 //! adds (`@npmcli/config/lib/definitions`, `bin/npx-cli.js`).
 
-use super::{
-    Effect, OptionRow, Table, flag, only, refused, refused_off, refused_on, switch, value,
-};
+use super::{Effect, OptionRow, Table, flag, only, refused, refused_off, refused_on, switch, value};
 
 const ONLY_NPMRC: &str = "put it into ~/.npmrc, which is read for registries and tokens";
 const NEVER_ASKED: &str = "leave it out: a package is only ever installed into its own container";
 const PIN: &str = "name the version with the package, as in `npx-safe pkg@1.2.3`";
 const SCRIPTS: &str = "leave it out; install scripts are allowed per package with `jitbox allow`";
-const AGAINST_INSTALL: &str =
-    "forbids the install, and nothing of this machine's node_modules is ever used";
+const AGAINST_INSTALL: &str = "forbids the install, and nothing of this machine's node_modules is ever used";
 
 /// Every option of npx.
 pub const TABLE: Table = Table(ROWS);
@@ -23,10 +20,7 @@ const ROWS: &[OptionRow] = &[
     switch(&["--usage"], Effect::Help),
     flag(&["--help", "-h", "-H", "-?"], Effect::Help),
     switch(&["--yes", "-y"], refused_off(AGAINST_INSTALL, NEVER_ASKED)),
-    flag(
-        &["--no", "--no-install"],
-        refused(AGAINST_INSTALL, NEVER_ASKED),
-    ),
+    flag(&["--no", "--no-install"], refused(AGAINST_INSTALL, NEVER_ASKED)),
     // Would run something else than a package's command.
     value(
         &["--call", "-c"],
@@ -37,10 +31,7 @@ const ROWS: &[OptionRow] = &[
     ),
     value(
         &["--script-shell", "--shell"],
-        refused(
-            "names a shell, and no shell is involved here",
-            "leave it out: the command is started directly",
-        ),
+        refused("names a shell, and no shell is involved here", "leave it out: the command is started directly"),
     ),
     value(
         &["--node-options"],
@@ -49,19 +40,10 @@ const ROWS: &[OptionRow] = &[
             "leave it out, or set NODE_OPTIONS in the client's `env` for this server",
         ),
     ),
-    value(
-        &["--workspace", "-w"],
-        refused(
-            "runs in a workspace of this folder, which has no say here",
-            "leave it out",
-        ),
-    ),
+    value(&["--workspace", "-w"], refused("runs in a workspace of this folder, which has no say here", "leave it out")),
     switch(
         &["--workspaces", "-ws", "--include-workspace-root", "-iwr"],
-        refused_on(
-            "runs in the workspaces of this folder, which has no say here",
-            "leave it out",
-        ),
+        refused_on("runs in the workspaces of this folder, which has no say here", "leave it out"),
     ),
     value(
         &["--prefix", "-C"],
@@ -70,13 +52,7 @@ const ROWS: &[OptionRow] = &[
             "leave it out and name the published package: `npx-safe pkg@1.2.3`",
         ),
     ),
-    switch(
-        &["--dry-run"],
-        refused_on(
-            "does not show what would be run",
-            "type `--safe-plan` in its place",
-        ),
-    ),
+    switch(&["--dry-run"], refused_on("does not show what would be run", "type `--safe-plan` in its place")),
     // Would change which versions are chosen, or from where; saying yes and not doing it would be a lie.
     switch(
         &["--offline"],
@@ -86,16 +62,8 @@ const ROWS: &[OptionRow] = &[
         ),
     ),
     value(
-        &[
-            "--before",
-            "--enjoy-by",
-            "--min-release-age",
-            "--min-release-age-exclude",
-        ],
-        refused(
-            "chooses versions by their date, which a line can't do here",
-            PIN,
-        ),
+        &["--before", "--enjoy-by", "--min-release-age", "--min-release-age-exclude"],
+        refused("chooses versions by their date, which a line can't do here", PIN),
     ),
     value(
         &["--tag"],
@@ -104,53 +72,20 @@ const ROWS: &[OptionRow] = &[
             "name the tag with the package, as in `npx-safe pkg@next`",
         ),
     ),
+    value(&["--cpu", "--os", "--libc"], refused("chooses another platform than the container's", "leave it out")),
+    value(&["--allow-scripts"], refused("allows install scripts, which a line can't do", SCRIPTS)),
+    switch(&["--dangerously-allow-all-scripts"], refused_on("allows install scripts, which a line can't do", SCRIPTS)),
     value(
-        &["--cpu", "--os", "--libc"],
-        refused(
-            "chooses another platform than the container's",
-            "leave it out",
-        ),
-    ),
-    value(
-        &["--allow-scripts"],
-        refused("allows install scripts, which a line can't do", SCRIPTS),
-    ),
-    switch(
-        &["--dangerously-allow-all-scripts"],
-        refused_on("allows install scripts, which a line can't do", SCRIPTS),
-    ),
-    value(
-        &[
-            "--allow-git",
-            "--allow-remote",
-            "--allow-file",
-            "--allow-directory",
-        ],
-        refused(
-            "limits where dependencies come from, which can't be done yet",
-            "leave it out",
-        ),
+        &["--allow-git", "--allow-remote", "--allow-file", "--allow-directory"],
+        refused("limits where dependencies come from, which can't be done yet", "leave it out"),
     ),
     value(
         &["--userconfig", "--globalconfig"],
-        refused(
-            "names another configuration file",
-            "put its settings into ~/.npmrc",
-        ),
+        refused("names another configuration file", "put its settings into ~/.npmrc"),
     ),
     value(
-        &[
-            "--_auth",
-            "--cert",
-            "--key",
-            "--ca",
-            "--cafile",
-            "--password",
-        ],
-        refused(
-            "is about credentials, which don't belong on a command line",
-            ONLY_NPMRC,
-        ),
+        &["--_auth", "--cert", "--key", "--ca", "--cafile", "--password"],
+        refused("is about credentials, which don't belong on a command line", ONLY_NPMRC),
     ),
     value(
         &["--proxy", "--https-proxy", "--noproxy", "--local-address"],
@@ -166,58 +101,27 @@ const ROWS: &[OptionRow] = &[
             "add the registry's CA to the system, or name its file in NODE_EXTRA_CA_CERTS",
         ),
     ),
-    switch(
-        &["--browser"],
-        refused("takes the next word, even the package", "leave it out"),
-    ),
+    switch(&["--browser"], refused("takes the next word, even the package", "leave it out")),
     // npx itself has removed these; the last ones take the next word with them.
     flag(&["--always-spawn", "--ignore-existing"], Effect::Harmless),
-    flag(
-        &["--shell-auto-fallback"],
-        refused("was removed from npx", "leave it out"),
-    ),
+    flag(&["--shell-auto-fallback"], refused("was removed from npx", "leave it out")),
     // It stands for `--no-global`, which npx does not know as a switch.
-    flag(
-        &["--local"],
-        refused("makes npx take the package for a value", "leave it out"),
-    ),
+    flag(&["--local"], refused("makes npx take the package for a value", "leave it out")),
     value(
         &["--npm", "--node-arg", "-n"],
-        refused(
-            "was removed from npx, which drops it and the next word",
-            "leave it out",
-        ),
+        refused("was removed from npx, which drops it and the next word", "leave it out"),
     ),
     value(
         &["--also", "--only", "--omit", "--include"],
         only(
-            &[
-                "dev",
-                "prod",
-                "production",
-                "development",
-                "optional",
-                "peer",
-            ],
+            &["dev", "prod", "production", "development", "optional", "peer"],
             "names a sort of dependency that npm does not have",
             "leave it out",
         ),
     ),
     // Everything else speaks of npm's output, its cache, projects, publishing: no meaning, no harm.
     flag(
-        &[
-            "-q",
-            "--quiet",
-            "-s",
-            "--silent",
-            "-d",
-            "-dd",
-            "-ddd",
-            "--verbose",
-            "--desc",
-            "--porcelain",
-            "--readonly",
-        ],
+        &["-q", "--quiet", "-s", "--silent", "-d", "-dd", "-ddd", "--verbose", "--desc", "--porcelain", "--readonly"],
         Effect::Harmless,
     ),
     switch(HARMLESS_SWITCHES, Effect::Harmless),

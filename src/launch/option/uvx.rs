@@ -3,8 +3,7 @@
 use super::{Effect, OptionRow, Table, flag, only, refused, value};
 
 const PIN: &str = "name the version with the package, as in `uvx-safe pkg@1.2.3`";
-const ONE_INDEX: &str =
-    "leave it out, or name one index that has everything: `--default-index URL`";
+const ONE_INDEX: &str = "leave it out, or name one index that has everything: `--default-index URL`";
 const NO_FILE: &str = "names a file or folder of this machine";
 const WHEELS: &str = "leave it out; packages are installed from wheels";
 
@@ -20,25 +19,10 @@ const ROWS: &[OptionRow] = &[
     flag(&["--help", "-h"], Effect::Help),
     flag(&["--version", "-V"], Effect::Version),
     // Not uv's, but people type it.
-    flag(
-        &["--yes", "-y"],
-        refused(
-            "is npx's; uvx never asks and has no such option",
-            "leave it out: `uvx-safe pkg`",
-        ),
-    ),
+    flag(&["--yes", "-y"], refused("is npx's; uvx never asks and has no such option", "leave it out: `uvx-safe pkg`")),
     // Files and folders of this machine.
-    value(
-        &["--with-editable"],
-        refused(NO_FILE, "name the published package: `--with pkg`"),
-    ),
-    value(
-        &["--with-requirements"],
-        refused(
-            NO_FILE,
-            "name the packages themselves: `--with pkg==1.2 --with other`",
-        ),
-    ),
+    value(&["--with-editable"], refused(NO_FILE, "name the published package: `--with pkg`")),
+    value(&["--with-requirements"], refused(NO_FILE, "name the packages themselves: `--with pkg==1.2 --with other`")),
     value(
         &[
             "--constraints",
@@ -52,13 +36,7 @@ const ROWS: &[OptionRow] = &[
         ],
         refused(NO_FILE, "name the versions themselves: `--with 'pkg<2'`"),
     ),
-    value(
-        &["--env-file"],
-        refused(
-            NO_FILE,
-            "set the variables in the client's `env` for this server",
-        ),
-    ),
+    value(&["--env-file"], refused(NO_FILE, "set the variables in the client's `env` for this server")),
     value(&["--config-file"], refused(NO_FILE, "leave it out")),
     value(
         &["--directory"],
@@ -70,22 +48,12 @@ const ROWS: &[OptionRow] = &[
     // Would change which versions are chosen, or from where.
     value(
         &["--index", "--extra-index-url", "--find-links", "-f"],
-        refused(
-            "adds a second source of packages, which is not supported",
-            ONE_INDEX,
-        ),
+        refused("adds a second source of packages, which is not supported", ONE_INDEX),
     ),
-    flag(
-        &["--no-index"],
-        refused("forbids the package index", "leave it out"),
-    ),
+    flag(&["--no-index"], refused("forbids the package index", "leave it out")),
     value(
         &["--keyring-provider"],
-        only(
-            &["disabled"],
-            "asks a program of this machine for credentials",
-            "leave it out",
-        ),
+        only(&["disabled"], "asks a program of this machine for credentials", "leave it out"),
     ),
     value(
         &["--allow-insecure-host", "--trusted-host"],
@@ -109,31 +77,14 @@ const ROWS: &[OptionRow] = &[
             "name the pre-release itself, as in `uvx-safe pkg@2.0rc1`",
         ),
     ),
+    value(&["--resolution"], only(&["highest"], "changes which versions are chosen, which is not supported", PIN)),
     value(
-        &["--resolution"],
-        only(
-            &["highest"],
-            "changes which versions are chosen, which is not supported",
-            PIN,
-        ),
-    ),
-    value(
-        &[
-            "--exclude-newer",
-            "--exclude-newer-package",
-            "--prerelease-package",
-        ],
-        refused(
-            "changes which versions are chosen, which is not supported",
-            PIN,
-        ),
+        &["--exclude-newer", "--exclude-newer-package", "--prerelease-package"],
+        refused("changes which versions are chosen, which is not supported", PIN),
     ),
     value(
         &["--python-platform", "--torch-backend"],
-        refused(
-            "chooses wheels for another platform than the container's",
-            "leave it out",
-        ),
+        refused("chooses wheels for another platform than the container's", "leave it out"),
     ),
     flag(
         &["--offline"],
@@ -154,22 +105,13 @@ const ROWS: &[OptionRow] = &[
         ],
         refused("changes how packages are built from source", WHEELS),
     ),
-    flag(
-        &["--no-build-isolation", "--no-binary"],
-        refused("changes how packages are built from source", WHEELS),
-    ),
+    flag(&["--no-build-isolation", "--no-binary"], refused("changes how packages are built from source", WHEELS)),
     // Would print something and run nothing.
     flag(
         &["--show-settings"],
-        refused(
-            "shows uv's settings, and uv is not run here",
-            "type `--safe-plan` in its place",
-        ),
+        refused("shows uv's settings, and uv is not run here", "type `--safe-plan` in its place"),
     ),
-    value(
-        &["--generate-shell-completion"],
-        refused("is about uv's own shell completion", "leave it out"),
-    ),
+    value(&["--generate-shell-completion"], refused("is about uv's own shell completion", "leave it out")),
     // Everything else speaks of uv's output, cache, projects: no meaning, no harm.
     flag(HARMLESS_FLAGS, Effect::Harmless),
     value(HARMLESS_VALUES, Effect::Harmless),

@@ -56,23 +56,11 @@ fn allows(profile: &Profile, name: &str, args: &[u64]) -> bool {
 
 #[test]
 fn is_flat_oci_json() {
-    for (architecture, scmp) in BOTH
-        .into_iter()
-        .zip(["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"])
-    {
+    for (architecture, scmp) in BOTH.into_iter().zip(["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"]) {
         let text = profile(architecture);
         let json: Value = serde_json::from_str(&text).unwrap();
-        let fields =
-            |v: &Value| -> Vec<String> { v.as_object().unwrap().keys().cloned().collect() };
-        assert_eq!(
-            fields(&json),
-            [
-                "defaultAction",
-                "defaultErrnoRet",
-                "architectures",
-                "syscalls"
-            ]
-        );
+        let fields = |v: &Value| -> Vec<String> { v.as_object().unwrap().keys().cloned().collect() };
+        assert_eq!(fields(&json), ["defaultAction", "defaultErrnoRet", "architectures", "syscalls"]);
         assert_eq!(json["defaultAction"], "SCMP_ACT_ERRNO");
         assert_eq!(json["defaultErrnoRet"], 38);
         assert_eq!(json["architectures"], serde_json::json!([scmp]));
@@ -81,10 +69,7 @@ fn is_flat_oci_json() {
                 assert!(["names", "action", "errnoRet", "args"].contains(&field.as_str()));
             }
             assert!(!rule["names"].as_array().unwrap().is_empty());
-            assert_eq!(
-                rule["action"] == "SCMP_ACT_ERRNO",
-                rule["errnoRet"].is_u64()
-            );
+            assert_eq!(rule["action"] == "SCMP_ACT_ERRNO", rule["errnoRet"].is_u64());
         }
         assert_eq!(text, profile(architecture));
     }
@@ -92,22 +77,11 @@ fn is_flat_oci_json() {
 
 #[test]
 fn knows_every_section_of_the_table() {
-    let known = [
-        "allow",
-        "x86_64 only",
-        "aarch64 only",
-        "refuse",
-        "unsupported",
-        "absent",
-    ];
-    let titles = TABLE
-        .lines()
-        .filter_map(|l| l.strip_prefix('[')?.strip_suffix(']'));
+    let known = ["allow", "x86_64 only", "aarch64 only", "refuse", "unsupported", "absent"];
+    let titles = TABLE.lines().filter_map(|l| l.strip_prefix('[')?.strip_suffix(']'));
     assert_eq!(titles.collect::<Vec<_>>(), known);
     // A typing mistake in "x86_64 only" would pass a name to both.
-    let used: Vec<_> = ["allow", "refuse", "unsupported", "absent"]
-        .map(raw_names)
-        .concat();
+    let used: Vec<_> = ["allow", "refuse", "unsupported", "absent"].map(raw_names).concat();
     for name in [raw_names("x86_64 only"), raw_names("aarch64 only")].concat() {
         assert!(used.contains(&name), "{name} is not in the table");
     }
@@ -117,18 +91,14 @@ fn knows_every_section_of_the_table() {
 fn no_name_has_two_rules_unless_both_look_at_arguments() {
     for architecture in BOTH {
         let profile = build(architecture);
-        let (plain, conditional): (Vec<&Rule>, Vec<&Rule>) = profile
-            .syscalls
-            .iter()
-            .partition(|rule| rule.args.is_empty());
+        let (plain, conditional): (Vec<&Rule>, Vec<&Rule>) =
+            profile.syscalls.iter().partition(|rule| rule.args.is_empty());
         let mut seen = BTreeSet::new();
         for name in plain.iter().flat_map(|rule| &rule.names) {
             assert!(seen.insert(*name), "{name} stands there twice");
         }
         for rule in conditional {
-            let [name] = rule.names[..] else {
-                panic!("one name for {:?}", rule.names)
-            };
+            let [name] = rule.names[..] else { panic!("one name for {:?}", rule.names) };
             assert!(!seen.contains(name), "{name} has a rule without conditions");
         }
     }
@@ -140,8 +110,7 @@ fn no_rule_is_lost_by_repeating_the_default() {
     for architecture in BOTH {
         let profile = build(architecture);
         for rule in &profile.syscalls {
-            let repeats = rule.action == profile.default_action
-                && rule.errno_ret == Some(profile.default_errno_ret);
+            let repeats = rule.action == profile.default_action && rule.errno_ret == Some(profile.default_errno_ret);
             assert_eq!(repeats, rule.names == names("absent", architecture));
         }
     }
@@ -183,10 +152,7 @@ fn what_opens_a_container_is_not() {
         let profile = build(architecture);
         for name in NEVER.split_whitespace() {
             assert!(
-                !profile
-                    .syscalls
-                    .iter()
-                    .any(|rule| { rule.action == Action::Allow && rule.names.contains(&name) })
+                !profile.syscalls.iter().any(|rule| { rule.action == Action::Allow && rule.names.contains(&name) })
             );
             assert!(!allows(&profile, name, &[]), "{name}");
         }
@@ -223,15 +189,8 @@ fn sockets_are_unix_internet_and_routing() {
     let profile = build(Architecture::X86_64);
     for family in 0..64 {
         let expected = [1, 2, 10, 16].contains(&family);
-        assert_eq!(
-            allows(&profile, "socket", &[family, 3, 0]),
-            expected,
-            "{family}"
-        );
-        assert!(
-            !allows(&profile, "socket", &[family | 1 << 32, 3, 0]),
-            "{family}"
-        );
+        assert_eq!(allows(&profile, "socket", &[family, 3, 0]), expected, "{family}");
+        assert!(!allows(&profile, "socket", &[family | 1 << 32, 3, 0]), "{family}");
         assert_eq!(allows(&profile, "socketpair", &[family, 1, 0]), family == 1);
     }
     assert!((1..64).all(|protocol| !allows(&profile, "socket", &[16, 3, protocol])));
@@ -246,10 +205,7 @@ fn nothing_can_be_typed_into_the_terminal() {
         assert!(!allows(&profile, "ioctl", &[0, TIOCLINUX | upper]));
         for request in (0..0x1_0000).chain([0x8004_5430, 0x4004_5431, 0xFFFF_FFFF, 0x5412_5412]) {
             if request != TIOCSTI && request != TIOCLINUX {
-                assert!(
-                    allows(&profile, "ioctl", &[0, request | upper]),
-                    "{request:#x}"
-                );
+                assert!(allows(&profile, "ioctl", &[0, request | upper]), "{request:#x}");
             }
         }
     }
@@ -271,11 +227,7 @@ fn files_of_a_harmless_kind_can_be_made() {
     let arm = build(Architecture::Aarch64);
     assert!(allows(&x86, "mknod", &[0, 0o010_644]));
     assert!(allows(&arm, "mknodat", &[0, 0, 0o010_644]));
-    assert!(
-        !arm.syscalls
-            .iter()
-            .any(|rule| rule.names.contains(&"mknod"))
-    );
+    assert!(!arm.syscalls.iter().any(|rule| rule.names.contains(&"mknod")));
     for kind in [0o020_000, 0o060_000, 0o140_000, 0o110_000, 0] {
         assert!(!allows(&x86, "mknod", &[0, kind | 0o644]), "{kind:o}");
         assert!(!allows(&x86, "mknodat", &[0, 0, kind | 0o644]), "{kind:o}");

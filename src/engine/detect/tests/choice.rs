@@ -24,7 +24,8 @@ fn the_order_of_choice() {
     assert_eq!(kind(&bed), Kind::Podman);
     bed.config.engine = Some(EngineChoice::Program(bed.dir.path().join("bin/docker")));
     assert_eq!(kind(&bed), Kind::Docker);
-    let remote = all().env(&[("CONTAINER_HOST", "ssh://u@h/run/podman.sock"), ("SSH_AUTH_SOCK", "/agent")]).find().unwrap();
+    let remote =
+        all().env(&[("CONTAINER_HOST", "ssh://u@h/run/podman.sock"), ("SSH_AUTH_SOCK", "/agent")]).find().unwrap();
     assert!(remote.kind == Kind::Podman && remote.facts.remote);
     assert_eq!(remote.endpoint, ["--url", "ssh://u@h/run/podman.sock"]);
     assert!(remote.environment.iter().any(|(name, _)| name == "SSH_AUTH_SOCK"));
@@ -60,8 +61,7 @@ fn a_docker_that_is_podman() {
     assert_eq!((engine.kind, engine.program), (Kind::Podman, bin.join("podman")));
 
     // The script of the package podman-docker.
-    let script =
-        "#!/bin/sh\n[ -e /etc/containers/nodocker ] || \\\necho \"Emulate Docker CLI using podman.\" >&2\nexec /usr/bin/podman \"$@\"\n";
+    let script = "#!/bin/sh\n[ -e /etc/containers/nodocker ] || \\\necho \"Emulate Docker CLI using podman.\" >&2\nexec /usr/bin/podman \"$@\"\n";
     let bed = Bed::new(&["podman"]).all_alive().env(&[("JITBOX_ENGINE", "docker")]);
     bed.program("docker", script);
     assert_eq!(bed.find().unwrap().kind, Kind::Podman);

@@ -9,11 +9,18 @@ use crate::engine::{Architecture, Builder};
 #[test]
 fn what_recorded_answers_mean() {
     let docker = Bed::new(&["docker"]).all_alive().find().unwrap().facts;
-    assert_eq!((docker.version.as_str(), docker.builder, docker.architecture), ("20.10.24+dfsg1", Builder::Classic, Architecture::X86_64));
-    assert!(docker.enforces.memory && docker.enforces.pids && docker.enforces.cpus && !docker.rootless && !docker.remote);
+    assert_eq!(
+        (docker.version.as_str(), docker.builder, docker.architecture),
+        ("20.10.24+dfsg1", Builder::Classic, Architecture::X86_64)
+    );
+    assert!(
+        docker.enforces.memory && docker.enforces.pids && docker.enforces.cpus && !docker.rootless && !docker.remote
+    );
 
     let podman = Bed::new(&["podman"]).all_alive().find().unwrap();
-    assert!(podman.facts.rootless && !podman.facts.remote && !podman.facts.enforces.memory && !podman.facts.enforces.pids);
+    assert!(
+        podman.facts.rootless && !podman.facts.remote && !podman.facts.enforces.memory && !podman.facts.enforces.pids
+    );
     let v2 = PODMAN_INFO
         .replace("\"v1\"", "\"v2\"")
         .replace("cgroupfs", "systemd")
@@ -29,16 +36,27 @@ fn what_recorded_answers_mean() {
     let error = Bed::new(&["nerdctl"]).answers(&[("version", 0, &old)]).find().unwrap_err();
     assert!(error.to_string().contains("too old"), "{error}");
 
-    let desktop = DOCKER_INFO.replace("Debian GNU/Linux 12 (bookworm)", "Docker Desktop").replace("name=seccomp", "name=selinux");
+    let desktop =
+        DOCKER_INFO.replace("Debian GNU/Linux 12 (bookworm)", "Docker Desktop").replace("name=seccomp", "name=selinux");
     let bed = Bed::new(&["docker"]);
-    let bed = bed.answers(&[("--version", 0, "Docker version 28"), ("buildx", 0, ""), ("version", 0, DOCKER_20), ("info", 0, &desktop)]);
+    let bed = bed.answers(&[
+        ("--version", 0, "Docker version 28"),
+        ("buildx", 0, ""),
+        ("version", 0, DOCKER_20),
+        ("info", 0, &desktop),
+    ]);
     let facts = bed.find().unwrap().facts;
     assert!(facts.remote && facts.selinux && facts.builder == Builder::Buildkit);
     assert_eq!(facts.product.as_deref(), Some("Docker Desktop"));
 
     let other = DOCKER_INFO.replace("KERNEL", "5.15.0-other");
     let bed = Bed::new(&["docker"]);
-    let bed = bed.answers(&[("--version", 0, "Docker version 28"), ("buildx", 0, ""), ("version", 0, DOCKER_20), ("info", 0, &other)]);
+    let bed = bed.answers(&[
+        ("--version", 0, "Docker version 28"),
+        ("buildx", 0, ""),
+        ("version", 0, DOCKER_20),
+        ("info", 0, &other),
+    ]);
     assert!(bed.find().unwrap().facts.remote);
 
     let podman_socket = DOCKER_20.replace("\"Engine\"", "\"Podman Engine\"");

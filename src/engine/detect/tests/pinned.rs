@@ -25,11 +25,18 @@ fn the_environment_is_scrubbed() {
     let engine = bed.find().unwrap();
     let mut names: Vec<&str> = engine.environment.iter().filter_map(|(name, _)| name.to_str()).collect();
     names.retain(|name| *name != "DBUS_SESSION_BUS_ADDRESS");
-    assert_eq!(names, ["PATH", "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "LANG", "PODMAN_IGNORE_CGROUPSV1_WARNING"]);
+    assert_eq!(
+        names,
+        ["PATH", "HOME", "USER", "LOGNAME", "XDG_RUNTIME_DIR", "LANG", "PODMAN_IGNORE_CGROUPSV1_WARNING"]
+    );
     let bus = engine.environment.iter().any(|(name, _)| name == "DBUS_SESSION_BUS_ADDRESS");
     assert_eq!(bus, bed.context.uid != 0);
     let path = engine.environment[0].1.to_str().unwrap();
-    assert!(path.starts_with(bed.dir.path().join("bin").to_str().unwrap()) && path.ends_with("/usr/bin:/bin:/usr/sbin:/sbin"), "{path}");
+    assert!(
+        path.starts_with(bed.dir.path().join("bin").to_str().unwrap())
+            && path.ends_with("/usr/bin:/bin:/usr/sbin:/sbin"),
+        "{path}"
+    );
 }
 
 #[test]
@@ -51,7 +58,9 @@ fn dockers_endpoint_is_pinned() {
     assert!(bed.find().unwrap_err().to_string().contains("does not exist"));
     let meta = config.join("contexts/meta").join(&id).join("meta.json");
     let context = |host: &str| {
-        format!(r#"{{"Name":"desktop-linux","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#)
+        format!(
+            r#"{{"Name":"desktop-linux","Metadata":{{}},"Endpoints":{{"docker":{{"Host":"{host}","SkipTLSVerify":false}}}}}}"#
+        )
     };
     fs::write(&meta, context("unix:///desk.sock")).unwrap();
     assert_eq!(bed.find().unwrap().endpoint, ["--host", "unix:///desk.sock"]);
