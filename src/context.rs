@@ -68,6 +68,8 @@ pub struct Context {
     pub uid: u32,
     /// The real group id.
     pub gid: u32,
+    /// How many processes the user may have; none if there is no limit.
+    pub process_limit: Option<u64>,
     /// Which standard streams are terminals.
     pub terminals: Terminals,
 }
@@ -92,6 +94,7 @@ impl Context {
             home,
             uid: uid.as_raw(),
             gid: nix::unistd::getgid().as_raw(),
+            process_limit: process_limit(),
             terminals: Terminals {
                 stdin: std::io::stdin().is_terminal(),
                 stdout: std::io::stdout().is_terminal(),
@@ -130,4 +133,10 @@ impl Context {
             .filter(|p| p.is_absolute() && p.is_dir())
             .or_else(|| Some(PathBuf::from(format!("/run/user/{}", self.uid))).filter(|p| p.is_dir()))
     }
+}
+
+fn process_limit() -> Option<u64> {
+    use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
+    let (_, hard) = getrlimit(Resource::RLIMIT_NPROC).ok()?;
+    (hard != RLIM_INFINITY).then_some(hard)
 }

@@ -97,8 +97,7 @@ copy_settings() { # HOME
   local file
   for file in .npmrc .pip/pip.conf .config/pip/pip.conf .config/uv/uv.toml; do
     if [ ! -r ~/"$file" ] || [ -e "$1/$file" ]; then continue; fi
-    mkdir -p "$1/${file%/*}"
-    install -m 600 ~/"$file" "$1/$file"
+    install -D -m 600 ~/"$file" "$1/$file"
   done
 }
 house_settings() {

@@ -149,6 +149,12 @@ fn limits(argv: &mut Argv, engine: &Engine, limits: Limits) {
         argv.flag("--pids-limit=0");
     }
     argv.flag("--ulimit=core=0:0");
+    if let (Kind::Podman, false, Some(processes)) = (engine.kind, engine.facts.remote, engine.process_limit) {
+        // podman would raise it to a maximum of its own, which fails without CAP_SYS_RESOURCE;
+        // and before that it lowers its own to the default kernel.pid_max (seen with 4.3).
+        let processes = processes.min(32768);
+        argv.option("--ulimit", format!("nproc={processes}:{processes}"));
+    }
     argv.option("--ulimit", format!("nofile={0}:{0}", limits.nofile));
 }
 

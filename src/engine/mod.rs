@@ -105,6 +105,8 @@ pub struct Engine {
     pub environment: Vec<(OsString, OsString)>,
     /// The OCI runtime to use, if the user chose one.
     pub runtime: Option<String>,
+    /// How many processes the user may have (getrlimit(2)); none if there is no limit.
+    pub process_limit: Option<u64>,
     /// What is known about it.
     pub facts: Facts,
 }

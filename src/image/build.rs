@@ -253,10 +253,10 @@ fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {
         .doing(|| format!("can't write `{}`", path.display()))
 }
 
-/// The lock in the image's labels: each package with its hashes, in pieces that a command line
-/// can carry (execve(2): 128 KiB for one argument).
+/// The lock in the image's labels: each package with its hashes, in pieces that every engine
+/// take (containerd: 4096 bytes for a name and its value).
 fn labels(lock: &Lock) -> Vec<(String, String)> {
-    const PIECE: usize = 60 << 10;
+    const PIECE: usize = 3800;
     let mut labels = vec![("io.jitbox.lock.sha256".to_owned(), digest::full(lock.text.as_bytes()))];
     let mut pieces = vec![String::new()];
     for package in &lock.packages {

@@ -139,7 +139,7 @@ pub fn decide(asked: Asked<'_>) -> Policy {
     let (mounts, not_mounted) = paths::mounts(&asked);
     let user = user(&asked, !mounts.is_empty());
     let passed = environment::decide(&asked, network);
-    let limits = limits(asked.config, asked.processors);
+    let limits = limits(&asked);
     let enforces = asked.engine.facts.enforces;
     // The working directory is only there if it, or something below it, was mounted.
     let below_cwd = mounts.iter().any(|m| m.target.starts_with(asked.cwd));
@@ -177,12 +177,13 @@ fn user(asked: &Asked<'_>, mounts: bool) -> User {
     }
 }
 
-fn limits(config: &Config, processors: usize) -> Limits {
+fn limits(asked: &Asked<'_>) -> Limits {
+    let limits = &asked.config.limits;
     Limits {
-        memory: config.limits.memory,
+        memory: limits.memory,
         // docker refuses more than there are.
-        cpus: config.limits.cpus.min(processors as f64),
-        pids: config.limits.pids.into(),
+        cpus: limits.cpus.min(asked.processors as f64),
+        pids: limits.pids.into(),
         nofile: NOFILE,
     }
 }

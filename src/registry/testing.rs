@@ -15,12 +15,14 @@ use crate::context::{Context, Terminals};
 /// A context with this home directory and these variables only.
 pub fn context(home: &Path, env: &[(&str, &str)]) -> Context {
     Context {
+        program: "jitbox".into(),
         args: Vec::new(),
         env: env.iter().copied().collect(),
         cwd: home.to_owned(),
         home: home.to_owned(),
         uid: 1000,
         gid: 1000,
+        process_limit: None,
         terminals: Terminals::default(),
     }
 }

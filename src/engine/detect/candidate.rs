@@ -23,6 +23,7 @@ pub(super) struct Candidate {
     pub endpoint: Endpoint,
     pub environment: Vec<(OsString, OsString)>,
     pub runtime: Option<String>,
+    pub process_limit: Option<u64>,
     /// A `docker` that led to this podman.
     pub instead_of: Option<PathBuf>,
 }
@@ -36,6 +37,7 @@ impl Candidate {
             endpoint: self.endpoint.args,
             environment: self.environment,
             runtime: self.runtime,
+            process_limit: self.process_limit,
             facts,
         }
     }
@@ -96,6 +98,7 @@ fn make(
         program,
         endpoint,
         runtime: runtime.map(str::to_owned),
+        process_limit: context.process_limit,
         instead_of,
     })
 }
