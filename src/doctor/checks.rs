@@ -147,6 +147,7 @@ mod tests {
             endpoint: vec!["--host".into(), "unix:///var/run/docker.sock".into()],
             environment: Vec::new(),
             runtime: None,
+            process_limit: None,
             facts: Facts {
                 version: "20.10".into(),
                 product: None,
