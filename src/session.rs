@@ -9,7 +9,7 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
-use crate::image::base::{Base, Names};
+use crate::image::base::Base;
 use crate::image::build::{self, Making, Sources};
 use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
@@ -78,7 +78,18 @@ impl<'a> Session<'a> {
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return Ok(record);
         }
-        self.make(launch, request)
+        self.make(launch, request).map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })
+    }
+
+    /// Without a network only what is here can be run: names it.
+    fn offer_cached(&self, error: Error, launch: &Launch) -> Error {
+        let (ecosystem, shim) = (launch.launcher.ecosystem(), launch.launcher.shim());
+        let wanted = launch.packages.first().map(|spec| spec.name());
+        let boxes = boxes::all(&self.layout).unwrap_or_default();
+        let same = boxes.iter().filter(|record| {
+            record.request.ecosystem == ecosystem && record.packages.first().map(PinnedPackage::name) == wanted
+        });
+        same.fold(error, |e, record| e.hint(format!("{shim} {} works without a network", record.name())))
     }
 
     fn make(&self, launch: &Launch, request: Request) -> Result<BoxRecord> {
@@ -157,11 +168,7 @@ impl<'a> Session<'a> {
         for note in settings.notes.iter().chain(&trust.notes) {
             ui::note(note);
         }
-        let proxy: String = Proxies::from_env(&self.context.env)
-            .variables()
-            .iter()
-            .map(|(name, value)| format!("export {name}={}\n", shell_words::quote(value.expose())))
-            .collect();
+        let proxy = Proxies::from_env(&self.context.env).variables();
         let (public, secret) = match launch.launcher.ecosystem() {
             Ecosystem::Npm => {
                 let npm = settings.npm.with_registry(launch.registry.as_deref())?;
@@ -181,7 +188,7 @@ impl<'a> Session<'a> {
     /// Asks the registries: exact versions, and the base image that they need.
     pub fn resolve(&self, launch: &Launch, (settings, trust, _): &(Settings, Trust, Sources)) -> Result<Resolved> {
         let client = Client::new(trust);
-        let names = Names { node: self.config.images.node.clone(), python: self.config.images.python.clone() };
+        let names = &self.config.images;
         let registry = launch.registry.as_deref();
         let (mut packages, mut engines, mut requires) = (Vec::new(), Vec::new(), Vec::new());
         let (mut default_program, mut python) = (None, launch.python.clone());
@@ -264,9 +271,8 @@ impl<'a> Session<'a> {
         let outcome = match self.start(launch, record, policy) {
             Err(e) if e.kind == Kind::Engine => {
                 // The image may be gone, or was never made on this engine: ask, and make it.
-                if build::image_exists(&self.engine, &record.image)? {
-                    detect::forget(&self.layout, &self.engine)?;
-                    return Err(e);
+                if !matches!(build::image_exists(&self.engine, &record.image), Ok(false)) {
+                    return Err(self.diagnose(e));
                 }
                 self.remake(launch, record)?;
                 let again = boxes::find(&self.layout, &record.request)?;
@@ -276,6 +282,14 @@ impl<'a> Session<'a> {
         };
         self.learn(&outcome);
         Ok(outcome.end)
+    }
+
+    /// What is believed about the engine may be wrong: it is asked anew, and a dead one says
+    /// better what to type than the failed start did.
+    fn diagnose(&self, failed: Error) -> Error {
+        let asked = detect::forget(&self.layout, &self.engine)
+            .and_then(|()| detect::find(self.context, &self.config, &self.layout));
+        asked.err().unwrap_or(failed)
     }
 
     fn start(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<Outcome> {

@@ -123,11 +123,18 @@ fn confine(argv: &mut Argv, engine: &Engine, plan: &RunPlan) {
     }
 }
 
+/// What the engine itself would take; said explicitly, because settings can make it the host's.
 fn default_network(engine: &Engine) -> &'static str {
     match engine.kind {
         Kind::Docker | Kind::Nerdctl => "bridge",
-        Kind::Podman if engine.facts.rootless => "slirp4netns",
-        Kind::Podman => "bridge",
+        Kind::Podman if !engine.facts.rootless => "bridge",
+        // Podman 5.0 changed its rootless default (release notes).
+        Kind::Podman
+            if engine.facts.version.split('.').next().and_then(|v| v.parse().ok()).is_some_and(|v: u32| v >= 5) =>
+        {
+            "pasta"
+        }
+        Kind::Podman => "slirp4netns",
     }
 }
 

@@ -17,6 +17,7 @@ use crate::exec::{Cmd, last_words};
 use crate::package::Ecosystem;
 use crate::plan::BuildPlan;
 use crate::policy::{self, Decided};
+use crate::registry::auth::Secret;
 use crate::state::runs::Run;
 use crate::state::{Layout, private_dir};
 use crate::supervise::keeper::{Keeper, Task};
@@ -37,10 +38,18 @@ pub struct Sources {
     pub public: String,
     /// The same with the user's tokens, or a netrc: only for the two steps that fetch.
     pub secret: Option<String>,
-    /// Proxy variables, as shell text. May hold a password.
-    pub proxy: String,
+    /// Proxy variables. Their values may hold passwords.
+    pub proxy: Vec<(&'static str, Secret)>,
     /// The certificate authorities that this host trusts.
     pub ca: Vec<u8>,
+}
+
+impl Sources {
+    /// The proxy variables as shell text.
+    fn proxy_script(&self) -> String {
+        let line = |(name, value): &(&str, Secret)| format!("export {name}={}\n", shell_words::quote(value.expose()));
+        self.proxy.iter().map(line).collect()
+    }
 }
 
 /// One box to be made.
@@ -70,7 +79,9 @@ impl Making<'_> {
             return Ok(());
         }
         progress.phase(&format!("fetching {}", self.base));
-        let command = Cmd::engine(self.engine, argv::pull(self.engine, &self.base));
+        // podman and nerdctl fetch in their own client, which is otherwise given no proxy.
+        let proxy = self.sources.proxy.iter().map(|(name, value)| (name.into(), value.expose().into())).collect();
+        let command = Cmd::engine(self.engine, argv::pull(self.engine, &self.base)).with_environment(proxy);
         let output = command.output(&[], PULL_LIMIT)?;
         if output.status.success() {
             return Ok(());
@@ -99,7 +110,7 @@ impl Making<'_> {
                 vec![self.wanted.as_bytes(), self.sources.public.as_bytes(), secret.unwrap_or_default().as_bytes()]
             }
         };
-        for file in files.into_iter().chain([&self.sources.ca[..], self.sources.proxy.as_bytes()]) {
+        for file in files.into_iter().chain([&self.sources.ca[..], self.sources.proxy_script().as_bytes()]) {
             input.extend_from_slice(format!("{}\n", file.len()).as_bytes());
             input.extend_from_slice(file);
         }
@@ -234,7 +245,7 @@ impl Making<'_> {
             put(&dir.path().join(id), secret.as_bytes(), 0o600)?;
         }
         if !self.sources.proxy.is_empty() {
-            put(&dir.path().join("proxy"), self.sources.proxy.as_bytes(), 0o600)?;
+            put(&dir.path().join("proxy"), self.sources.proxy_script().as_bytes(), 0o600)?;
         }
         Ok(Some(dir))
     }

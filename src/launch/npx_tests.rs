@@ -27,7 +27,6 @@ fn refused(words: &[&str]) -> Error {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn lines_that_npx_runs() {
     for (words, packages, command, args) in [
         (&["pkg"][..], "pkg", None, &[][..]),
@@ -65,7 +64,6 @@ fn lines_that_npx_runs() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn lines_that_are_refused() {
     for (words, says) in [
         // npx would start a shell on its standard input.

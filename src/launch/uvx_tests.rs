@@ -27,7 +27,6 @@ fn refused(words: &[&str]) -> Error {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn lines_that_uvx_runs() {
     for (words, packages, command, args) in [
         (&["pkg"][..], "pkg", None, &[][..]),
@@ -84,7 +83,6 @@ fn the_version_of_python() {
 }
 
 #[test]
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn lines_that_are_refused() {
     for (words, says) in [
         (&[][..], "no command"),
