@@ -135,8 +135,15 @@ impl Context {
     }
 }
 
+#[cfg(target_os = "linux")]
 fn process_limit() -> Option<u64> {
     use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
     let (_, hard) = getrlimit(Resource::RLIMIT_NPROC).ok()?;
     (hard != RLIM_INFINITY).then_some(hard)
+}
+
+/// Elsewhere the engine's kernel is another one, whose limits are not ours.
+#[cfg(not(target_os = "linux"))]
+fn process_limit() -> Option<u64> {
+    None
 }

@@ -19,11 +19,6 @@ engine_rules='DOCKER|docker0|NETAVARK|CNI-|podman0|nerdctl0|jbr26|jbr5|10\.88\.0
 # Notes what is done, for `down` to undo. Once per line: `up` is run many times.
 note() { grep -qxsF -- "$*" "$journal" || printf '%s\n' "$*" >>"$journal"; }
 
-seconds() { # since a moment of EPOCHREALTIME
-  local us=$((${EPOCHREALTIME/./} - ${1/./}))
-  printf '%d.%d s' $((us / 1000000)) $((us / 100000 % 10))
-}
-
 # Runs a function as a step of its own: a process of its own, so that its first failing command ends it whatever the
 # caller does with the outcome, a log of its own, one line on stderr. 9 is our lock, which is not for what stays behind.
 step() { # LOG TITLE FUNCTION ARG…
@@ -39,23 +34,6 @@ step() { # LOG TITLE FUNCTION ARG…
   fi
 }
 _step() { "$@"; }
-
-installed() { # PACKAGE…
-  local found
-  found=$(dpkg-query -W -f '${db:Status-Abbrev}\n' "$@" 2>/dev/null | grep -c '^ii' || true)
-  [ "$found" = $# ]
-}
-
-apt_install() { # PACKAGE…
-  local policy=/usr/sbin/policy-rc.d
-  if [ ! -e $policy ]; then # no daemons of the packages' own
-    printf '#!/bin/sh\nexit 101\n' >$policy
-    chmod 755 $policy
-    trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-  fi
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=600 \
-    -o Dpkg::Options::=--force-unsafe-io "$@"
-}
 
 # What the builds of the base images and of the house need, first: they then run beside the rest.
 apt_first() {

@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -133,6 +133,7 @@ nix::ioctl_read_bad!(fionread, nix::libc::FIONREAD, nix::libc::c_int);
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "ioctl")]
 fn unread(fd: &OwnedFd) -> i32 {
+    use std::os::fd::AsRawFd;
     let mut count = 0;
     // SAFETY: FIONREAD writes one int (ioctl_tty(2)), which lives until the call returns.
     match unsafe { fionread(fd.as_raw_fd(), &mut count) } {

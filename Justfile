@@ -1,0 +1,31 @@
+# List the commands
+default:
+    @just --list
+
+# The three programs, release build
+build:
+    cargo build --release
+
+# Everything, from nothing; or some parts (scripts/test --help)
+test *parts:
+    scripts/test {{ parts }}
+
+# Formatting, clippy, shellcheck
+lint:
+    scripts/test lint
+
+# From nothing to an MCP server in a box
+try *options:
+    scripts/try {{ options }}
+
+# Beside native npx and bare engine runs, on the test bed's lanes
+bench *options:
+    scripts/bench {{ options }}
+
+# The engines that the tests run on: up, lanes, run, down
+testbed *arguments='up':
+    scripts/testbed {{ arguments }}
+
+# jitbox, npx-safe and uvx-safe into cargo's bin folder
+install:
+    cargo install --locked --path .
