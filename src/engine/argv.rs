@@ -269,6 +269,13 @@ pub fn tag(engine: &Engine, image: &str, name: &str) -> Vec<OsString> {
     argv.0
 }
 
+/// Returns when a container has ended.
+pub fn wait(engine: &Engine, name: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["wait"]);
+    argv.word(name);
+    argv.0
+}
+
 /// Ends and removes containers by name.
 pub fn remove_containers(engine: &Engine, names: &[String]) -> Vec<OsString> {
     let mut argv = Argv::of(engine, &["rm"]);

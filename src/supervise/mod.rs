@@ -22,6 +22,7 @@ use crate::policy::Decided;
 use crate::state::Layout;
 use keeper::Keeper;
 use link::{Receiver, Sender};
+pub use start::clearing;
 use stdio::{Streams, Writer};
 use terminal::Terminal;
 
@@ -109,6 +110,7 @@ struct Supervisor<'a> {
     credit: u32,
     /// Tells when an input that was handed over has ended.
     ended: Option<mpsc::Receiver<()>>,
+    input_has_ended: bool,
     outputs: [Option<Writer>; 2],
     /// Threads that copy output, on the local carrier.
     copies: Vec<std::thread::JoinHandle<()>>,
@@ -144,6 +146,7 @@ impl<'a> Supervisor<'a> {
             input: None,
             credit: WINDOW,
             ended: None,
+            input_has_ended: false,
             outputs: [None, None],
             copies: Vec::new(),
             terminal: None,
@@ -169,9 +172,9 @@ impl<'a> Supervisor<'a> {
             let handed = stdio::hand_over(&self.streams)?;
             fds = handed.fds;
             self.copies = handed.outputs;
-            if self.mcp {
-                self.ended = Some(stdio::watch_for_end(&self.streams.stdin)?);
-            }
+        }
+        if self.mcp && !terminal {
+            self.ended = Some(stdio::watch_for_end(&self.streams.stdin)?);
         }
         if !local {
             self.input = Some(stdio::read_chunks(&self.streams.stdin)?);
@@ -274,7 +277,7 @@ impl<'a> Supervisor<'a> {
     /// An MCP server without input has nobody to serve; a plain command may work on for hours.
     fn input_ended(&mut self) {
         self.ended = None;
-        if self.mcp && self.terminal.is_none() {
+        if self.mcp && self.terminal.is_none() && !std::mem::replace(&mut self.input_has_ended, true) {
             self.due_in(EOF_TERM, Harder::Term);
         }
     }

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use jitbox_guest::protocol::{MAX_DATA, Stream, ToGuest, WINDOW};
 use nix::sys::stat::{SFlag, fstat};
@@ -101,19 +102,24 @@ pub fn copy(mut from: File, mut to: File) {
     let _ = io::copy(&mut from, &mut to);
 }
 
-/// Whether the writing side of a stream that was handed over is closed and all is read. Never
-/// reads: what is in there is the program's.
+/// A program that has just been started may take this long to read what was written before its
+/// input ended (`printf … | npx-safe …`). One that does not read at all is no reason to stay.
+const STARTING: Duration = Duration::from_secs(6);
+
+/// Tells when the writing side of a stream is closed and all is read. Never reads: what is in
+/// there is the program's.
 #[cfg(target_os = "linux")]
 pub fn watch_for_end(stdin: &OwnedFd) -> Result<mpsc::Receiver<()>> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let fd = stdin.try_clone().doing(|| "can't watch standard input".into())?;
     let (tell, ended) = mpsc::channel(1);
+    let started = Instant::now();
     std::thread::spawn(move || {
         // POLLHUP always comes by itself; POLLRDHUP is a socket's half-close (poll(2)).
         let mut fds = [PollFd::new(fd.as_fd(), PollFlags::from_bits_retain(nix::libc::POLLRDHUP))];
         while let Err(nix::Error::EINTR) = poll(&mut fds, PollTimeout::NONE) {}
-        while unread(&fd) > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+        while unread(&fd) > 0 && started.elapsed() < STARTING {
+            std::thread::sleep(Duration::from_millis(20));
         }
         let _ = tell.blocking_send(());
     });
