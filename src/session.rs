@@ -7,6 +7,7 @@ use jitbox_guest::protocol::{End, Launch as Program, Stdio, Watch};
 
 use crate::config::Config;
 use crate::context::Context;
+use crate::engine::caps::Carrier;
 use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
 use crate::image::base::Base;
@@ -268,15 +269,19 @@ impl<'a> Session<'a> {
     /// Runs the line's program in its box, on our own standard streams.
     pub fn run(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<End> {
         policy::write_seccomp(&self.layout, &self.engine)?;
-        let outcome = match self.start(launch, record, policy) {
+        let carrier = self.carrier();
+        let outcome = match self.start(launch, record, policy, carrier) {
             Err(e) if e.kind == Kind::Engine => {
                 // The image may be gone, or was never made on this engine: ask, and make it.
-                if !matches!(build::image_exists(&self.engine, &record.image), Ok(false)) {
-                    return Err(self.diagnose(e));
+                match build::image_exists(&self.engine, &record.image) {
+                    Ok(true) if carrier != Carrier::Stream => self.start_without_local(launch, record, policy, e)?,
+                    Ok(false) => {
+                        self.remake(launch, record)?;
+                        let again = boxes::find(&self.layout, &record.request)?;
+                        self.start(launch, again.as_ref().unwrap_or(record), policy, carrier)?
+                    }
+                    _ => return Err(self.diagnose(e)),
                 }
-                self.remake(launch, record)?;
-                let again = boxes::find(&self.layout, &record.request)?;
-                self.start(launch, again.as_ref().unwrap_or(record), policy)?
             }
             outcome => outcome?,
         };
@@ -292,7 +297,22 @@ impl<'a> Session<'a> {
         asked.err().unwrap_or(failed)
     }
 
-    fn start(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<Outcome> {
+    /// A security module may forbid a box to use our socket or our pipes, which shows before
+    /// the program starts: the engine's own stream then works, now and from now on.
+    fn start_without_local(
+        &self,
+        launch: &Launch,
+        record: &BoxRecord,
+        policy: &Policy,
+        failed: Error,
+    ) -> Result<Outcome> {
+        let outcome = self.start(launch, record, policy, Carrier::Stream).map_err(|_| self.diagnose(failed))?;
+        // Not being able to remember it only costs the next start the same detour.
+        let _ = detect::learn_local_refused(&self.layout, &self.engine);
+        Ok(outcome)
+    }
+
+    fn start(&self, launch: &Launch, record: &BoxRecord, policy: &Policy, carrier: Carrier) -> Result<Outcome> {
         use std::os::unix::ffi::OsStrExt;
         let mut argv = vec![program(launch, record)?.into_bytes()];
         argv.extend(launch.args.iter().map(|arg| arg.as_bytes().to_vec()));
@@ -308,7 +328,7 @@ impl<'a> Session<'a> {
                 grace_ms: GRACE.as_millis() as u32,
                 watch: policy.watch,
             },
-            carrier: self.carrier(),
+            carrier,
             mcp: record.mcp,
             terminal: self.context.terminals.all(),
         })
@@ -342,9 +362,9 @@ impl<'a> Session<'a> {
     }
 
     /// Which way the link goes.
-    pub fn carrier(&self) -> crate::engine::caps::Carrier {
+    pub fn carrier(&self) -> Carrier {
         if self.context.env.text("JITBOX_CARRIER") == Some("stream") {
-            return crate::engine::caps::Carrier::Stream;
+            return Carrier::Stream;
         }
         self.engine.carrier()
     }

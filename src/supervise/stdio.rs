@@ -51,21 +51,36 @@ impl Streams {
 pub struct Handed {
     /// What goes with the launch.
     pub fds: Vec<OwnedFd>,
+    /// An input that has to be copied, from when the program runs: before that another way may
+    /// have to be tried, and nothing of it may be lost.
+    pub input: Option<Input>,
     /// Threads that end when the program's output has been copied.
     pub outputs: Vec<JoinHandle<()>>,
+}
+
+/// An input and the pipe that it goes into.
+pub struct Input {
+    from: File,
+    to: File,
+}
+
+impl Input {
+    /// Starts copying. Not waited for: it may sit in a read that never returns.
+    pub fn copy(self) {
+        std::thread::spawn(move || copy(self.from, self.to));
+    }
 }
 
 /// Makes the three descriptors that the program gets.
 pub fn hand_over(streams: &Streams) -> Result<Handed> {
     let doing = || "can't make a pipe".to_owned();
     let mut outputs = Vec::new();
+    let mut input = None;
     let stdin = if passable(streams.stdin.as_fd()) {
         streams.stdin.try_clone().doing(doing)?
     } else {
-        let (theirs, ours) = pipe().doing(doing)?;
-        let from = File::from(streams.stdin.try_clone().doing(doing)?);
-        // Not waited for: it may sit in a read that never returns.
-        std::thread::spawn(move || copy(from, ours));
+        let (theirs, to) = pipe().doing(doing)?;
+        input = Some(Input { from: File::from(streams.stdin.try_clone().doing(doing)?), to });
         OwnedFd::from(theirs)
     };
     let mut output = |stream: &OwnedFd| -> Result<OwnedFd> {
@@ -79,7 +94,7 @@ pub fn hand_over(streams: &Streams) -> Result<Handed> {
     };
     let stdout = output(&streams.stdout)?;
     let stderr = output(&streams.stderr)?;
-    Ok(Handed { fds: vec![stdin, stdout, stderr], outputs })
+    Ok(Handed { fds: vec![stdin, stdout, stderr], input, outputs })
 }
 
 fn passable(fd: BorrowedFd<'_>) -> bool {
