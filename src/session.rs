@@ -7,9 +7,10 @@ use jitbox_guest::protocol::{End, Launch as Program, Stdio, Watch};
 
 use crate::config::Config;
 use crate::context::Context;
+use crate::engine::caps::Carrier;
 use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
-use crate::image::base::{Base, Names};
+use crate::image::base::Base;
 use crate::image::build::{self, Making, Sources};
 use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
@@ -78,7 +79,18 @@ impl<'a> Session<'a> {
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return Ok(record);
         }
-        self.make(launch, request)
+        self.make(launch, request).map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })
+    }
+
+    /// Without a network only what is here can be run: names it.
+    fn offer_cached(&self, error: Error, launch: &Launch) -> Error {
+        let (ecosystem, shim) = (launch.launcher.ecosystem(), launch.launcher.shim());
+        let wanted = launch.packages.first().map(|spec| spec.name());
+        let boxes = boxes::all(&self.layout).unwrap_or_default();
+        let same = boxes.iter().filter(|record| {
+            record.request.ecosystem == ecosystem && record.packages.first().map(PinnedPackage::name) == wanted
+        });
+        same.fold(error, |e, record| e.hint(format!("{shim} {} works without a network", record.name())))
     }
 
     fn make(&self, launch: &Launch, request: Request) -> Result<BoxRecord> {
@@ -157,11 +169,7 @@ impl<'a> Session<'a> {
         for note in settings.notes.iter().chain(&trust.notes) {
             ui::note(note);
         }
-        let proxy: String = Proxies::from_env(&self.context.env)
-            .variables()
-            .iter()
-            .map(|(name, value)| format!("export {name}={}\n", shell_words::quote(value.expose())))
-            .collect();
+        let proxy = Proxies::from_env(&self.context.env).variables();
         let (public, secret) = match launch.launcher.ecosystem() {
             Ecosystem::Npm => {
                 let npm = settings.npm.with_registry(launch.registry.as_deref())?;
@@ -181,7 +189,7 @@ impl<'a> Session<'a> {
     /// Asks the registries: exact versions, and the base image that they need.
     pub fn resolve(&self, launch: &Launch, (settings, trust, _): &(Settings, Trust, Sources)) -> Result<Resolved> {
         let client = Client::new(trust);
-        let names = Names { node: self.config.images.node.clone(), python: self.config.images.python.clone() };
+        let names = &self.config.images;
         let registry = launch.registry.as_deref();
         let (mut packages, mut engines, mut requires) = (Vec::new(), Vec::new(), Vec::new());
         let (mut default_program, mut python) = (None, launch.python.clone());
@@ -261,16 +269,19 @@ impl<'a> Session<'a> {
     /// Runs the line's program in its box, on our own standard streams.
     pub fn run(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<End> {
         policy::write_seccomp(&self.layout, &self.engine)?;
-        let outcome = match self.start(launch, record, policy) {
+        let carrier = self.carrier();
+        let outcome = match self.start(launch, record, policy, carrier) {
             Err(e) if e.kind == Kind::Engine => {
                 // The image may be gone, or was never made on this engine: ask, and make it.
-                if build::image_exists(&self.engine, &record.image)? {
-                    detect::forget(&self.layout, &self.engine)?;
-                    return Err(e);
+                match build::image_exists(&self.engine, &record.image) {
+                    Ok(true) if carrier != Carrier::Stream => self.start_without_local(launch, record, policy, e)?,
+                    Ok(false) => {
+                        self.remake(launch, record)?;
+                        let again = boxes::find(&self.layout, &record.request)?;
+                        self.start(launch, again.as_ref().unwrap_or(record), policy, carrier)?
+                    }
+                    _ => return Err(self.diagnose(e)),
                 }
-                self.remake(launch, record)?;
-                let again = boxes::find(&self.layout, &record.request)?;
-                self.start(launch, again.as_ref().unwrap_or(record), policy)?
             }
             outcome => outcome?,
         };
@@ -278,7 +289,30 @@ impl<'a> Session<'a> {
         Ok(outcome.end)
     }
 
-    fn start(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<Outcome> {
+    /// What is believed about the engine may be wrong: it is asked anew, and a dead one says
+    /// better what to type than the failed start did.
+    fn diagnose(&self, failed: Error) -> Error {
+        let asked = detect::forget(&self.layout, &self.engine)
+            .and_then(|()| detect::find(self.context, &self.config, &self.layout));
+        asked.err().unwrap_or(failed)
+    }
+
+    /// A security module may forbid a box to use our socket or our pipes, which shows before
+    /// the program starts: the engine's own stream then works, now and from now on.
+    fn start_without_local(
+        &self,
+        launch: &Launch,
+        record: &BoxRecord,
+        policy: &Policy,
+        failed: Error,
+    ) -> Result<Outcome> {
+        let outcome = self.start(launch, record, policy, Carrier::Stream).map_err(|_| self.diagnose(failed))?;
+        // Not being able to remember it only costs the next start the same detour.
+        let _ = detect::learn_local_refused(&self.layout, &self.engine);
+        Ok(outcome)
+    }
+
+    fn start(&self, launch: &Launch, record: &BoxRecord, policy: &Policy, carrier: Carrier) -> Result<Outcome> {
         use std::os::unix::ffi::OsStrExt;
         let mut argv = vec![program(launch, record)?.into_bytes()];
         argv.extend(launch.args.iter().map(|arg| arg.as_bytes().to_vec()));
@@ -294,7 +328,7 @@ impl<'a> Session<'a> {
                 grace_ms: GRACE.as_millis() as u32,
                 watch: policy.watch,
             },
-            carrier: self.carrier(),
+            carrier,
             mcp: record.mcp,
             terminal: self.context.terminals.all(),
         })
@@ -328,9 +362,9 @@ impl<'a> Session<'a> {
     }
 
     /// Which way the link goes.
-    pub fn carrier(&self) -> crate::engine::caps::Carrier {
+    pub fn carrier(&self) -> Carrier {
         if self.context.env.text("JITBOX_CARRIER") == Some("stream") {
-            return crate::engine::caps::Carrier::Stream;
+            return Carrier::Stream;
         }
         self.engine.carrier()
     }

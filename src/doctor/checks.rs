@@ -158,6 +158,7 @@ mod tests {
                 architecture: Architecture::X86_64,
                 selinux: false,
                 same_kernel: None,
+                local_refused: false,
             },
         }
     }

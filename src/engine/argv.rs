@@ -123,11 +123,18 @@ fn confine(argv: &mut Argv, engine: &Engine, plan: &RunPlan) {
     }
 }
 
+/// What the engine itself would take; said explicitly, because settings can make it the host's.
 fn default_network(engine: &Engine) -> &'static str {
     match engine.kind {
         Kind::Docker | Kind::Nerdctl => "bridge",
-        Kind::Podman if engine.facts.rootless => "slirp4netns",
-        Kind::Podman => "bridge",
+        Kind::Podman if !engine.facts.rootless => "bridge",
+        // Podman 5.0 changed its rootless default (release notes).
+        Kind::Podman
+            if engine.facts.version.split('.').next().and_then(|v| v.parse().ok()).is_some_and(|v: u32| v >= 5) =>
+        {
+            "pasta"
+        }
+        Kind::Podman => "slirp4netns",
     }
 }
 
@@ -259,6 +266,13 @@ pub fn remove_images(engine: &Engine, images: &[String]) -> Vec<OsString> {
 pub fn tag(engine: &Engine, image: &str, name: &str) -> Vec<OsString> {
     let mut argv = Argv::of(engine, &["tag"]);
     argv.word(image).word(name);
+    argv.0
+}
+
+/// Returns when a container has ended.
+pub fn wait(engine: &Engine, name: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["wait"]);
+    argv.word(name);
     argv.0
 }
 

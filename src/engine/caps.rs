@@ -35,7 +35,7 @@ impl Engine {
     /// The best carrier for this engine. Descriptors only make sense inside one kernel, which
     /// is believed only once a box has shown it (its boot id is ours).
     pub fn carrier(&self) -> Carrier {
-        if self.facts.remote || self.facts.same_kernel != Some(true) {
+        if self.facts.remote || self.facts.local_refused || self.facts.same_kernel != Some(true) {
             return Carrier::Stream;
         }
         Carrier::Local(match self.kind {

@@ -113,7 +113,12 @@ pub fn survey(context: &Context, config: &Config, layout: &Layout) -> Result<Sur
 
 /// Remembers whether `engine`'s boxes share our kernel, as a box has shown.
 pub fn learn_same_kernel(layout: &Layout, engine: &Engine, same: bool) -> Result<()> {
-    cache::note_kernel(layout, engine, same)
+    cache::note(layout, engine, |facts| facts.same_kernel = Some(same))
+}
+
+/// Remembers that a local link did not reach into `engine`'s boxes.
+pub fn learn_local_refused(layout: &Layout, engine: &Engine) -> Result<()> {
+    cache::note(layout, engine, |facts| facts.local_refused = true)
 }
 
 /// Forgets what is known about `engine`: for when it could not be reached.

@@ -89,6 +89,9 @@ pub struct Facts {
     pub selinux: bool,
     /// Whether its containers share our kernel, once one has told us its boot id.
     pub same_kernel: Option<bool>,
+    /// A local link was tried and did not reach into a box: a security module forbids it.
+    #[serde(default)]
+    pub local_refused: bool,
 }
 
 /// An engine that can be used.

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use nodejs_semver::{Range, Version as NodeVersion};
 use pep440_rs::{Version, VersionSpecifiers};
 
+use crate::config::Images;
 use crate::error::{Error, Result};
 
 /// The Node majors that we know images for, the preferred one first.
@@ -28,22 +29,7 @@ pub struct Base {
     pub version: String,
 }
 
-/// What the base images are called; `{version}` stands for the interpreter's version.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Names {
-    /// Images with Node.
-    pub node: String,
-    /// Images with Python.
-    pub python: String,
-}
-
-impl Default for Names {
-    fn default() -> Self {
-        Self { node: "node:{version}-trixie-slim".to_owned(), python: "python:{version}-slim-trixie".to_owned() }
-    }
-}
-
-impl Names {
+impl Images {
     /// The first Node that satisfies every `engines.node` range. Ranges that do not parse have no
     /// say, as with npm, which only warns about engines.
     pub fn node(&self, engines: &[String]) -> Result<Base> {
@@ -155,7 +141,7 @@ mod tests {
 
     #[test]
     fn node_prefers_the_default_and_honours_every_range() {
-        let names = Names::default();
+        let names = Images::default();
         let pick = |e: &[&str]| names.node(&texts(e)).unwrap().image;
         assert_eq!(pick(&[]), "node:24-trixie-slim");
         assert_eq!(pick(&[">=18"]), "node:24-trixie-slim");
@@ -167,14 +153,14 @@ mod tests {
 
     #[test]
     fn node_says_what_it_needs_when_nothing_fits() {
-        let error = Names::default().node(&texts(&["<10"])).unwrap_err();
+        let error = Images::default().node(&texts(&["<10"])).unwrap_err();
         assert_eq!(error.kind, Kind::NotFound);
         assert!(error.to_string().contains("<10"));
     }
 
     #[test]
     fn python_prefers_the_default_and_honours_requires() {
-        let names = Names::default();
+        let names = Images::default();
         let pick = |r: &[&str], asked| names.python(&texts(r), asked).map(|b| b.version);
         assert_eq!(pick(&[], None).unwrap(), "3.13");
         assert_eq!(pick(&[">=3.10"], None).unwrap(), "3.13");
@@ -193,13 +179,13 @@ mod tests {
     #[test]
     fn a_request_cannot_write_into_the_image_name() {
         for asked in ["pypy@3.10", "3.13t", "/usr/bin/python3", "3.12/evil", "3.12 --x", "2.7", "3.x"] {
-            assert!(Names::default().python(&[], Some(asked)).is_err(), "{asked}");
+            assert!(Images::default().python(&[], Some(asked)).is_err(), "{asked}");
         }
     }
 
     #[test]
     fn names_are_configurable() {
-        let names = Names { node: "mirror/node:{version}".to_owned(), ..Names::default() };
+        let names = Images { node: "mirror/node:{version}".to_owned(), ..Images::default() };
         assert_eq!(names.node(&[]).unwrap().image, "mirror/node:24");
     }
 }

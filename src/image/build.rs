@@ -3,10 +3,8 @@
 //! None of the packages' own code runs in any of these steps.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-use tempfile::TempDir;
 
 use super::lock::Lock;
 use super::template::{guest, template};
@@ -17,10 +15,11 @@ use crate::exec::{Cmd, last_words};
 use crate::package::Ecosystem;
 use crate::plan::BuildPlan;
 use crate::policy::{self, Decided};
-use crate::state::runs::Run;
-use crate::state::{Layout, private_dir};
+use crate::registry::auth::Secret;
+use crate::state::Layout;
+use crate::state::runs::{Ends, Run};
 use crate::supervise::keeper::{Keeper, Task};
-use crate::{digest, ui};
+use crate::{digest, supervise, ui};
 
 /// How long npm or uv may take to resolve a tree.
 const LOCK_LIMIT: Duration = Duration::from_secs(300);
@@ -37,10 +36,18 @@ pub struct Sources {
     pub public: String,
     /// The same with the user's tokens, or a netrc: only for the two steps that fetch.
     pub secret: Option<String>,
-    /// Proxy variables, as shell text. May hold a password.
-    pub proxy: String,
+    /// Proxy variables. Their values may hold passwords.
+    pub proxy: Vec<(&'static str, Secret)>,
     /// The certificate authorities that this host trusts.
     pub ca: Vec<u8>,
+}
+
+impl Sources {
+    /// The proxy variables as shell text.
+    fn proxy_script(&self) -> String {
+        let line = |(name, value): &(&str, Secret)| format!("export {name}={}\n", shell_words::quote(value.expose()));
+        self.proxy.iter().map(line).collect()
+    }
 }
 
 /// One box to be made.
@@ -70,7 +77,9 @@ impl Making<'_> {
             return Ok(());
         }
         progress.phase(&format!("fetching {}", self.base));
-        let command = Cmd::engine(self.engine, argv::pull(self.engine, &self.base));
+        // podman and nerdctl fetch in their own client, which is otherwise given no proxy.
+        let proxy = self.sources.proxy.iter().map(|(name, value)| (name.into(), value.expose().into())).collect();
+        let command = Cmd::engine(self.engine, argv::pull(self.engine, &self.base)).with_environment(proxy);
         let output = command.output(&[], PULL_LIMIT)?;
         if output.status.success() {
             return Ok(());
@@ -99,7 +108,7 @@ impl Making<'_> {
                 vec![self.wanted.as_bytes(), self.sources.public.as_bytes(), secret.unwrap_or_default().as_bytes()]
             }
         };
-        for file in files.into_iter().chain([&self.sources.ca[..], self.sources.proxy.as_bytes()]) {
+        for file in files.into_iter().chain([&self.sources.ca[..], self.sources.proxy_script().as_bytes()]) {
             input.extend_from_slice(format!("{}\n", file.len()).as_bytes());
             input.extend_from_slice(file);
         }
@@ -107,8 +116,7 @@ impl Making<'_> {
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
         let output = self.guarded(&run, &command, &input, LOCK_LIMIT)?;
         if !output.status.success() {
-            let words = last_words(&output.stderr);
-            return Err(Error::failed("can't resolve the package's dependencies").because(words));
+            return Err(unfinished("can't resolve the package's dependencies", output.status, &output.stderr));
         }
         let text = String::from_utf8(output.stdout).doing(|| "the lock is not text".into())?;
         Lock::parse(self.ecosystem, text)
@@ -140,15 +148,15 @@ impl Making<'_> {
                 .hint("apt install docker-buildx, or set `engine = \"podman\"` in jitbox's config.toml"));
         }
         let run = Run::begin(self.layout, self.engine)?;
-        let context = self.context(lock)?;
-        let secrets = self.secrets()?;
+        let context = self.context(&run, lock)?;
+        let secrets = self.secrets(&run)?;
         let mut base = self.base.clone();
         if self.engine.facts.builder == Builder::Buildah {
             base = argv::build_base(&run.name);
             let command = Cmd::engine(self.engine, argv::tag(self.engine, &self.base, &base));
             command.checked(command.output(&[], LOOK_LIMIT)?)?;
         }
-        let plan = self.plan(lock, &run.name, base, context.path(), secrets.as_ref().map(TempDir::path));
+        let plan = self.plan(lock, &run.name, base, &context, secrets.as_deref());
         let command = Cmd::engine(self.engine, argv::build(self.engine, &plan))
             .with_environment(argv::build_environment(self.engine));
         let output = self.guarded(&run, &command, &[], BUILD_LIMIT)?;
@@ -159,12 +167,12 @@ impl Making<'_> {
         if output.status.success() {
             return Ok(());
         }
-        for args in argv::clear(self.engine, &run.name) {
-            Cmd::engine(self.engine, args).output(&[], LOOK_LIMIT)?;
+        for command in supervise::clearing(self.engine, &run.name) {
+            command.output(&[], LOOK_LIMIT)?;
         }
         let mut words = output.stdout;
         words.extend_from_slice(&output.stderr);
-        Err(Error::failed("the image could not be built").because(last_words(&words)))
+        Err(unfinished("the image could not be built", output.status, &words))
     }
 
     /// The build as data.
@@ -185,20 +193,19 @@ impl Making<'_> {
 
     /// Runs a command that a keeper ends and clears up after if we are killed.
     fn guarded(&self, run: &Run, command: &Cmd, input: &[u8], limit: Duration) -> Result<std::process::Output> {
-        let clear = argv::clear(self.engine, &run.name);
-        let mut keeper = Keeper::start(&Task {
-            unless_done: clear.into_iter().map(|args| Cmd::engine(self.engine, args)).collect(),
-            dir: Some(run.dir().to_owned()),
+        let keeper = Keeper::start(&[Task {
+            unless_done: supervise::clearing(self.engine, &run.name),
+            folders: Some(run.folders().clone()),
             ..Task::default()
-        })?;
-        let output = command.output_of(input, limit, |leader| keeper.watch_group(leader))?;
+        }])?;
+        let output = command.output_of(input, limit, |pid| run.owns(pid, Ends::Stopped))?;
         keeper.finish();
         Ok(output)
     }
 
     /// The build's context: a fresh folder with generated files only.
-    fn context(&self, lock: &Lock) -> Result<TempDir> {
-        let dir = self.scratch()?;
+    fn context(&self, run: &Run, lock: &Lock) -> Result<PathBuf> {
+        let dir = run.build_folder("context")?;
         let t = template(self.ecosystem, self.engine.facts.builder);
         let (wanted, locked, public) = match self.ecosystem {
             Ecosystem::Npm => ("package.json", "package-lock.json", "npmrc"),
@@ -215,35 +222,40 @@ impl Making<'_> {
             (public, self.sources.public.as_bytes()),
         ];
         for (name, bytes) in files {
-            put(&dir.path().join(name), bytes, if name == "guest" { 0o755 } else { 0o644 })?;
+            put(&dir.join(name), bytes, if name == "guest" { 0o755 } else { 0o644 })?;
         }
         Ok(dir)
     }
 
     /// A second folder for what must not be in the context.
-    fn secrets(&self) -> Result<Option<TempDir>> {
+    fn secrets(&self, run: &Run) -> Result<Option<PathBuf>> {
         if !self.engine.builds_with_secrets() || (self.sources.secret.is_none() && self.sources.proxy.is_empty()) {
             return Ok(None);
         }
-        let dir = self.scratch()?;
+        let dir = run.build_folder("secrets")?;
         let id = match self.ecosystem {
             Ecosystem::Npm => "npmrc",
             Ecosystem::Pypi => "netrc",
         };
         if let Some(secret) = &self.sources.secret {
-            put(&dir.path().join(id), secret.as_bytes(), 0o600)?;
+            put(&dir.join(id), secret.as_bytes(), 0o600)?;
         }
         if !self.sources.proxy.is_empty() {
-            put(&dir.path().join("proxy"), self.sources.proxy.as_bytes(), 0o600)?;
+            put(&dir.join("proxy"), self.sources.proxy_script().as_bytes(), 0o600)?;
         }
         Ok(Some(dir))
     }
+}
 
-    fn scratch(&self) -> Result<TempDir> {
-        let builds = self.layout.build_contexts();
-        private_dir(&builds)?;
-        tempfile::tempdir_in(&builds).doing(|| format!("can't make a folder in `{}`", builds.display()))
-    }
+/// Why a step came to nothing: its own words, and the signal if it was ended from outside.
+fn unfinished(what: &str, status: std::process::ExitStatus, words: &[u8]) -> Error {
+    use std::os::unix::process::ExitStatusExt;
+    let words = last_words(words);
+    Error::failed(what).because(match status.signal() {
+        Some(signal) if words.is_empty() => format!("the engine's client was ended by signal {signal}"),
+        Some(signal) => format!("the engine's client was ended by signal {signal}; {words}"),
+        None => words,
+    })
 }
 
 fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {

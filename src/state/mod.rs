@@ -3,7 +3,8 @@
 //! ```text
 //! boxes/KEY.json      one box: what was asked for, its lock, its image, how to start it
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
-//! runs/ID/            one start while it is under way: owner.json, and the link's socket
+//! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket
+//! builds/NAME/        what one build reads: its context and its secrets
 //! locks/KEY           held while a box is built
 //! seccomp/HASH.json   the seccomp profile, as a file for the engines to read
 //! set-aside/          files that could not be read, for a person to look at

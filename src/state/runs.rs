@@ -1,6 +1,7 @@
 //! Starts that are under way. The folder of one goes as soon as its box is sure to end by
 //! itself; one whose owner died before that is swept by the next start.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +9,12 @@ use serde::{Deserialize, Serialize};
 use super::{Layout, private_dir};
 use crate::engine::Engine;
 use crate::error::{Doing, Result};
+
+/// The file that says who owns a run.
+const OWNER: &str = "owner.json";
+
+/// The file that says which command line of the engine's belongs to it.
+const CLIENT: &str = "client.json";
 
 /// Who owns a run: a process is known by its id, its start time and the kernel it runs in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,12 +28,60 @@ struct Owner {
     name: String,
 }
 
-/// A run of ours. Its folder is removed when this is dropped.
+/// The engine's command line that a run is waiting for.
+#[derive(Debug, Serialize, Deserialize)]
+struct Client {
+    pid: u32,
+    started: u64,
+    ends: Ends,
+}
+
+/// How the engine's command line comes to its end once its shim is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Ends {
+    /// By itself: the box sees that its link is broken.
+    ByItself,
+    /// It would work on, and has to be stopped.
+    Stopped,
+}
+
+/// The folders of one run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folders {
+    run: PathBuf,
+    build: PathBuf,
+}
+
+impl Folders {
+    fn new(layout: &Layout, run: PathBuf, name: &str) -> Self {
+        Self { run, build: layout.build_contexts().join(name) }
+    }
+
+    /// The run's command line, if it is still there, and how it ends.
+    pub fn client(&self) -> Option<(u32, Ends)> {
+        let client: Client = serde_json::from_slice(&std::fs::read(self.run.join(CLIENT)).ok()?).ok()?;
+        (start_time(client.pid) == Some(client.started)).then_some((client.pid, client.ends))
+    }
+
+    /// Makes sure that only one process at a time clears up after this run.
+    pub fn claim(&self) -> Option<File> {
+        let file = File::open(self.run.join(OWNER)).ok()?;
+        file.try_lock().ok().map(|()| file)
+    }
+
+    /// Removes them: the run is forgotten. What can't be removed now is swept later.
+    pub fn remove(&self) {
+        let _ = std::fs::remove_dir_all(&self.build);
+        let _ = std::fs::remove_dir_all(&self.run);
+    }
+}
+
+/// A run of ours. Its folders are removed when this is dropped.
 #[derive(Debug)]
 pub struct Run {
     /// Unique; also the container's name.
     pub name: String,
-    dir: PathBuf,
+    folders: Folders,
 }
 
 impl Run {
@@ -34,10 +89,12 @@ impl Run {
     pub fn begin(layout: &Layout, engine: &Engine) -> Result<Self> {
         let runs = layout.runs();
         private_dir(&runs)?;
-        let dir = tempfile::Builder::new().prefix("").rand_bytes(10).tempdir_in(&runs);
+        // The owner's number is in the folder's name, in case that is all there will ever be.
+        let prefix = format!("{}-", std::process::id());
+        let dir = tempfile::Builder::new().prefix(&prefix).rand_bytes(10).tempdir_in(&runs);
         let dir = dir.doing(|| format!("can't make a folder in `{}`", runs.display()))?.keep();
         let id = dir.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-        let name = format!("jitbox-{}-{id}", std::process::id());
+        let name = format!("jitbox-{id}");
         let owner = Owner {
             pid: std::process::id(),
             started: start_time(std::process::id()).unwrap_or(0),
@@ -45,21 +102,39 @@ impl Run {
             engine: engine_key(engine),
             name: name.clone(),
         };
-        let run = Self { name, dir };
+        let run = Self { folders: Folders::new(layout, dir, &name), name };
         let text = serde_json::to_vec(&owner).doing(|| "can't write a record".into())?;
         // Not synced: it only has to outlive this process, not the machine.
-        std::fs::write(run.dir.join("owner.json"), text).doing(|| "can't register the run".into())?;
+        std::fs::write(run.folders.run.join(OWNER), text).doing(|| "can't register the run".into())?;
         Ok(run)
     }
 
     /// Where the link's socket is made.
     pub fn socket(&self) -> PathBuf {
-        self.dir.join("link")
+        self.folders.run.join("link")
     }
 
-    /// The run's folder.
-    pub fn dir(&self) -> &Path {
-        &self.dir
+    /// The run's folders.
+    pub fn folders(&self) -> &Folders {
+        &self.folders
+    }
+
+    /// A new folder for a build's files, which goes with the run.
+    pub fn build_folder(&self, name: &str) -> Result<PathBuf> {
+        let dir = self.folders.build.join(name);
+        private_dir(&self.folders.build).and_then(|()| private_dir(&dir)).map(|()| dir)
+    }
+
+    /// Registers the engine's command line: whoever clears up after us has to know of it.
+    pub fn owns(&self, pid: u32, ends: Ends) {
+        let client = Client { pid, started: start_time(pid).unwrap_or(0), ends };
+        // Not being able to costs nothing as long as nobody kills us.
+        let _ = serde_json::to_vec(&client).map(|text| std::fs::write(self.folders.run.join(CLIENT), text));
+    }
+
+    /// Leaves the folders to somebody else.
+    pub fn leave(self) {
+        std::mem::forget(self);
     }
 
     /// Removes the folder: from here on nothing needs to be swept.
@@ -70,8 +145,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        // What can't be removed now is swept later.
-        let _ = std::fs::remove_dir_all(&self.dir);
+        self.folders.remove();
     }
 }
 
@@ -80,14 +154,8 @@ impl Drop for Run {
 pub struct Leftover {
     /// Its run's name.
     pub name: String,
-    dir: PathBuf,
-}
-
-impl Leftover {
-    /// Forgets it, once its container is gone.
-    pub fn cleared(self) {
-        let _ = std::fs::remove_dir_all(&self.dir);
-    }
+    /// Its run's folders.
+    pub folders: Folders,
 }
 
 /// What dead owners left on `engine`. Reads one folder, which is empty in the normal case.
@@ -101,11 +169,26 @@ pub fn leftovers(layout: &Layout, engine: &Engine) -> Vec<Leftover> {
         .flatten()
         .filter_map(|entry| {
             let dir = entry.path();
-            let owner: Owner = serde_json::from_slice(&std::fs::read(dir.join("owner.json")).ok()?).ok()?;
+            let Some(owner) = owner_of(&dir) else {
+                // Its owner came no further than this, and has nothing else.
+                if owner_in_name(&dir).is_none_or(|pid| start_time(pid).is_none()) {
+                    let _ = std::fs::remove_dir_all(dir);
+                }
+                return None;
+            };
             let alive = owner.boot_id == boot_id && start_time(owner.pid) == Some(owner.started);
-            (!alive && owner.engine == key).then_some(Leftover { name: owner.name, dir })
+            let folders = Folders::new(layout, dir, &owner.name);
+            (!alive && owner.engine == key).then_some(Leftover { name: owner.name, folders })
         })
         .collect()
+}
+
+fn owner_of(dir: &Path) -> Option<Owner> {
+    serde_json::from_slice(&std::fs::read(dir.join(OWNER)).ok()?).ok()
+}
+
+fn owner_in_name(dir: &Path) -> Option<u32> {
+    dir.file_name()?.to_str()?.split_once('-')?.0.parse().ok()
 }
 
 /// One endpoint of one engine.
@@ -141,6 +224,12 @@ pub fn host_boot_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_names_its_owner() {
+        assert_eq!(owner_in_name(Path::new("/runs/42-aBcDeFgHiJ")), Some(42));
+        assert_eq!(owner_in_name(Path::new("/runs/aBcDeFgHiJ")), None);
+    }
 
     #[test]
     fn start_time_is_that_of_the_process() {

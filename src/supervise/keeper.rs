@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal, killpg};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
 use crate::exec::Cmd;
+use crate::state::runs::{Ends, Folders};
 
 /// The name under which our program is the keeper.
 pub const NAME: &str = "jitbox-keeper";
@@ -24,23 +25,35 @@ pub const NAME: &str = "jitbox-keeper";
 /// Written by the shim when it has put things right itself.
 const DONE: &str = "done";
 
-/// Written by the shim in front of the number of a process group that must not outlive it.
-const GROUP: &str = "group ";
-
 /// How long one command may take.
 const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+
+/// How long an engine's command line may take that ends by itself.
+const CLIENT_LIMIT: Duration = Duration::from_secs(20);
+
+/// How long one that was stopped may tidy up.
+const STOP_LIMIT: Duration = Duration::from_millis(1500);
+
+/// How long a program may take to end once its link has dropped.
+const GRACE_LIMIT: Duration = Duration::from_secs(4);
+
+/// A daemon goes on for a moment with what a stopped command line had asked for.
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// What is to be undone.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct Task {
     /// The terminal's mode, unless the shim did it.
     pub terminal: bool,
+    /// A command that returns when the box has ended, which it does by itself. Only asked if
+    /// the shim did not end in good order.
+    pub ended: Option<Cmd>,
     /// Commands to run unless the shim ended in good order.
     pub unless_done: Vec<Cmd>,
     /// Commands to run in any case.
     pub always: Vec<Cmd>,
-    /// A folder to remove in any case.
-    pub dir: Option<PathBuf>,
+    /// The run's folders, to be removed after that. Its command line is ended before.
+    pub folders: Option<Folders>,
 }
 
 /// The shim's side: while it lives, nothing happens.
@@ -48,9 +61,9 @@ pub struct Keeper(File);
 
 impl Keeper {
     /// Starts a keeper.
-    pub fn start(task: &Task) -> Result<Self> {
+    pub fn start(tasks: &[Task]) -> Result<Self> {
         let doing = || "can't start the keeper".to_owned();
-        let mut text = serde_json::to_vec(task).doing(doing)?;
+        let mut text = serde_json::to_vec(tasks).doing(doing)?;
         text.push(b'\n');
         let (held, ours) = std::io::pipe().doing(doing)?;
         let ready = Cmd::new(&own_program()?, Vec::new(), Vec::new()).start_keeper(NAME, held.into())?;
@@ -61,9 +74,9 @@ impl Keeper {
         Ok(Self(ours))
     }
 
-    /// Names a process group that must not outlive us.
-    pub fn watch_group(&mut self, leader: u32) {
-        let _ = writeln!(self.0, "{GROUP}{leader}");
+    /// Starts a keeper for what others left: it sets to work at once.
+    pub fn undo(tasks: &[Task]) -> Result<()> {
+        Self::start(tasks).map(drop)
     }
 
     /// All is in order again.
@@ -88,41 +101,87 @@ pub fn keep() -> Result<()> {
     // with SIGTTOU blocked (tcsetattr(3)).
     let _ = SigSet::all().thread_block();
     let mut lines = BufReader::new(std::io::stdin()).lines().map_while(std::result::Result::ok);
-    let task: Task = serde_json::from_str(&lines.next().unwrap_or_default()).doing(|| "no task".into())?;
-    let terminal = task.terminal.then(saved_terminal).flatten();
+    let tasks: Vec<Task> = serde_json::from_str(&lines.next().unwrap_or_default()).doing(|| "no task".into())?;
+    let terminal = tasks.iter().any(|task| task.terminal).then(saved_terminal).flatten();
     let _ = writeln!(std::io::stdout(), "ready");
-    let (mut done, mut groups) = (false, Vec::new());
-    for line in lines {
-        done |= line == DONE;
-        groups.extend(line.strip_prefix(GROUP).and_then(|n| n.parse().ok()).map(Pid::from_raw));
+    let done = lines.any(|line| line == DONE);
+    if !done && let Some((file, saved)) = terminal {
+        let _ = tcsetattr(&file, SetArg::TCSANOW, &saved);
     }
-    if !done {
-        if let Some((file, saved)) = terminal {
-            let _ = tcsetattr(&file, SetArg::TCSANOW, &saved);
-        }
-        groups.into_iter().for_each(end);
-    }
-    let undo = task.unless_done.iter().filter(|_| !done).chain(&task.always);
-    for command in undo {
-        // Nobody is left to be told; the next start sweeps what could not be removed.
-        let _ = command.output(&[], COMMAND_LIMIT);
-    }
-    if let Some(dir) = task.dir {
-        let _ = std::fs::remove_dir_all(dir);
-    }
+    tasks.iter().for_each(|task| undo(task, done));
     Ok(())
 }
 
-/// Ends an engine's client: it may tidy up for a moment, and then it may not.
-fn end(group: Pid) {
-    let _ = killpg(group, Signal::SIGTERM);
-    for _ in 0..30 {
-        if killpg(group, None).is_err() {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
+fn undo(task: &Task, done: bool) {
+    if done && task.always.is_empty() {
+        return;
     }
-    let _ = killpg(group, Signal::SIGKILL);
+    // Where nothing is registered any more, somebody else has done it all, or is about to.
+    let claim = match &task.folders {
+        Some(folders) => match folders.claim() {
+            Some(claim) => Some(claim),
+            None => return,
+        },
+        None => None,
+    };
+    let stopped = !done && task.folders.as_ref().is_some_and(end_client);
+    if !done && let Some(command) = &task.ended {
+        let _ = command.output(&[], GRACE_LIMIT);
+    }
+    let commands: Vec<&Cmd> = task.unless_done.iter().filter(|_| !done).chain(&task.always).collect();
+    let mut answered = commands.iter().all(|command| run(command));
+    if stopped && !commands.is_empty() {
+        std::thread::sleep(AFTERMATH);
+        answered = commands.iter().all(|command| run(command));
+    }
+    // Nobody is left to be told: what did not work is tried again by the next start, which
+    // finds the folder.
+    if answered && let Some(folders) = &task.folders {
+        folders.remove();
+    }
+    drop(claim);
+}
+
+/// Runs a command whose refusal means that there is nothing to undo. False if the engine did
+/// not get to it.
+fn run(command: &Cmd) -> bool {
+    for _ in 0..20 {
+        match command.output(&[], COMMAND_LIMIT) {
+            Err(_) => return false,
+            // docker prunes for one at a time.
+            Ok(output) if String::from_utf8_lossy(&output.stderr).contains("already running") => {
+                std::thread::sleep(Duration::from_millis(500));
+            }
+            Ok(_) => return true,
+        }
+    }
+    false
+}
+
+/// Sees an engine's command line to its end. True if it had to be stopped.
+fn end_client(folders: &Folders) -> bool {
+    let Some((pid, ends)) = folders.client() else {
+        return false;
+    };
+    let gone = |limit: Duration| {
+        let until = Instant::now() + limit;
+        while folders.client().is_some() {
+            if Instant::now() > until {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        true
+    };
+    if ends == Ends::ByItself && gone(CLIENT_LIMIT) {
+        return false;
+    }
+    let group = Pid::from_raw(pid.cast_signed());
+    let _ = killpg(group, Signal::SIGTERM);
+    if !gone(STOP_LIMIT) {
+        let _ = killpg(group, Signal::SIGKILL);
+    }
+    true
 }
 
 fn saved_terminal() -> Option<(File, Termios)> {

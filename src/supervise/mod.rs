@@ -17,11 +17,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::engine::Engine;
 use crate::engine::caps::Carrier;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::policy::Decided;
 use crate::state::Layout;
 use keeper::Keeper;
 use link::{Receiver, Sender};
+pub use start::clearing;
 use stdio::{Streams, Writer};
 use terminal::Terminal;
 
@@ -109,6 +110,7 @@ struct Supervisor<'a> {
     credit: u32,
     /// Tells when an input that was handed over has ended.
     ended: Option<mpsc::Receiver<()>>,
+    input_has_ended: bool,
     outputs: [Option<Writer>; 2],
     /// Threads that copy output, on the local carrier.
     copies: Vec<std::thread::JoinHandle<()>>,
@@ -117,6 +119,12 @@ struct Supervisor<'a> {
     due: Option<(Instant, Harder)>,
     client: start::Client,
     keeper: Option<Keeper>,
+    /// The carrier passes descriptors.
+    local: bool,
+    /// An input that we have to copy, until the program runs.
+    waiting_input: Option<stdio::Input>,
+    /// The program has been started.
+    begun: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,19 +152,24 @@ impl<'a> Supervisor<'a> {
             input: None,
             credit: WINDOW,
             ended: None,
+            input_has_ended: false,
             outputs: [None, None],
             copies: Vec::new(),
             terminal: None,
             due: None,
             client: started.client,
             keeper: started.keeper,
+            local,
+            waiting_input: None,
+            begun: false,
             streams,
         };
-        supervisor.launch(job.launch, local, job.terminal)?;
+        supervisor.launch(job.launch, job.terminal)?;
         Ok(supervisor)
     }
 
-    fn launch(&mut self, mut launch: Launch, local: bool, terminal: bool) -> Result<()> {
+    fn launch(&mut self, mut launch: Launch, terminal: bool) -> Result<()> {
+        let local = self.local;
         if terminal {
             let (rows, columns) = terminal::size(&self.streams.stdout);
             launch.stdio = Stdio::Terminal { rows, columns };
@@ -169,9 +182,10 @@ impl<'a> Supervisor<'a> {
             let handed = stdio::hand_over(&self.streams)?;
             fds = handed.fds;
             self.copies = handed.outputs;
-            if self.mcp {
-                self.ended = Some(stdio::watch_for_end(&self.streams.stdin)?);
-            }
+            self.waiting_input = handed.input;
+        }
+        if self.mcp && !terminal {
+            self.ended = Some(stdio::watch_for_end(&self.streams.stdin)?);
         }
         if !local {
             self.input = Some(stdio::read_chunks(&self.streams.stdin)?);
@@ -225,9 +239,15 @@ impl<'a> Supervisor<'a> {
         let broken = || Error::failed("the box broke the link's protocol and was ended");
         match message {
             FromGuest::Started => {
+                self.begun = true;
+                self.waiting_input.take().into_iter().for_each(stdio::Input::copy);
                 let master = self.receiver.take_descriptor();
-                if let (Some(terminal), Some(master)) = (&mut self.terminal, master) {
-                    terminal.attach(master, &self.streams)?;
+                match (&mut self.terminal, master) {
+                    (Some(terminal), Some(master)) => terminal.attach(master, &self.streams)?,
+                    (Some(_), None) if self.local => {
+                        return Err(Error::new(Kind::Engine, "the box could not pass its terminal out"));
+                    }
+                    _ => {}
                 }
             }
             FromGuest::Data(stream, bytes) => {
@@ -274,7 +294,7 @@ impl<'a> Supervisor<'a> {
     /// An MCP server without input has nobody to serve; a plain command may work on for hours.
     fn input_ended(&mut self) {
         self.ended = None;
-        if self.mcp && self.terminal.is_none() {
+        if self.mcp && self.terminal.is_none() && !std::mem::replace(&mut self.input_has_ended, true) {
             self.due_in(EOF_TERM, Harder::Term);
         }
     }
@@ -311,7 +331,11 @@ impl<'a> Supervisor<'a> {
         drop(self.terminal.take());
         let words = self.client.last_words().await;
         start::remove(self.engine, &self.name).await;
-        let error = Error::failed("the box was ended from outside");
+        // Before the program runs it is the engine that failed: another way may be tried.
+        let error = match self.begun {
+            true => Error::failed("the box was ended from outside"),
+            false => Error::new(Kind::Engine, "the box was gone before the program started"),
+        };
         let error = if words.is_empty() { error } else { error.because(words) };
         error.hint("jitbox doctor")
     }

@@ -21,7 +21,7 @@ use crate::engine::{Engine, argv};
 use crate::error::{Doing, Error, Kind, Result};
 use crate::exec::{Cmd, last_words};
 use crate::plan::Start;
-use crate::state::runs::{self, Run};
+use crate::state::runs::{self, Ends, Leftover, Run};
 
 /// How long an engine may take to start a box: a VM that sleeps wakes up in 5 to 15 s.
 const START_LIMIT: Duration = Duration::from_secs(60);
@@ -109,10 +109,11 @@ pub async fn start(job: &mut Job<'_>) -> Result<Started> {
         let mut task = Task { terminal: job.terminal, ..Task::default() };
         if abandoned {
             let names = [run.name.clone()];
+            task.ended = Some(Cmd::engine(job.engine, argv::wait(job.engine, &run.name)));
             task.always.push(Cmd::engine(job.engine, argv::remove_containers(job.engine, &names)));
-            task.dir = Some(run.dir().to_owned());
+            task.folders = Some(run.folders().clone());
         }
-        Some(Keeper::start(&task)?)
+        Some(Keeper::start(&[task])?)
     } else {
         None
     };
@@ -127,6 +128,9 @@ pub async fn start(job: &mut Job<'_>) -> Result<Started> {
         Ok(parts) => parts,
         Err(e) => {
             remove(job.engine, &run.name).await;
+            if abandoned {
+                run.leave();
+            }
             return Err(e);
         }
     };
@@ -136,7 +140,7 @@ pub async fn start(job: &mut Job<'_>) -> Result<Started> {
     }
     if abandoned {
         // The keeper removes the folder together with the container.
-        std::mem::forget(run);
+        run.leave();
     } else {
         run.settled();
     }
@@ -153,6 +157,7 @@ async fn connect(job: &Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)>
         Carrier::Stream => {
             let plan = job.plan.clone().started(Start::Attached);
             let mut child = Cmd::engine(job.engine, argv::run(job.engine, plan.plan())).start_piped()?;
+            own(run, &child);
             let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
                 return Err(Error::failed("the engine's streams are missing"));
             };
@@ -165,7 +170,9 @@ async fn connect(job: &Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)>
             let theirs = theirs.into_std().doing(|| "can't make the link".into())?;
             theirs.set_nonblocking(false).doing(|| "can't make the link".into())?;
             let command = Cmd::engine(job.engine, argv::run(job.engine, plan.plan()));
-            let client = Client::new(command.start_quiet(Some(OwnedFd::from(theirs)))?);
+            let child = command.start_quiet(Some(OwnedFd::from(theirs)))?;
+            own(run, &child);
+            let client = Client::new(child);
             let (sender, receiver) = link::over_socket(ours);
             Ok((sender, receiver, client))
         }
@@ -176,7 +183,9 @@ async fn connect(job: &Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)>
             std::fs::set_permissions(&path, Permissions::from_mode(0o666)).doing(|| "can't make the link".into())?;
             let plan = job.plan.clone().started(Start::Socket(path));
             let command = Cmd::engine(job.engine, argv::run(job.engine, plan.plan()));
-            let mut client = Client::new(command.start_quiet(None)?);
+            let child = command.start_quiet(None)?;
+            own(run, &child);
+            let mut client = Client::new(child);
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted.doing(|| "can't make the link".into())?,
                 failure = client.failure() => return Err(failure),
@@ -186,6 +195,12 @@ async fn connect(job: &Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)>
             let (sender, receiver) = link::over_socket(accepted.0);
             Ok((sender, receiver, client))
         }
+    }
+}
+
+fn own(run: &Run, child: &Child) {
+    if let Some(pid) = child.id() {
+        run.owns(pid, Ends::ByItself);
     }
 }
 
@@ -206,17 +221,24 @@ async fn greet(
     }
 }
 
-/// Removes what starts and builds of dead owners left, beside the start that is under way.
+/// Has removed what starts and builds of dead owners left. A keeper does it, which may take
+/// longer than the program that is about to start.
 fn sweep(job: &Job<'_>) {
-    for leftover in runs::leftovers(job.layout, job.engine) {
-        let engine = job.engine.clone();
-        tokio::task::spawn_local(async move {
-            for args in argv::clear(&engine, &leftover.name) {
-                run_out(&Cmd::engine(&engine, args)).await;
-            }
-            leftover.cleared();
-        });
+    let undo = |leftover: Leftover| Task {
+        unless_done: clearing(job.engine, &leftover.name),
+        folders: Some(leftover.folders),
+        ..Task::default()
+    };
+    let tasks: Vec<_> = runs::leftovers(job.layout, job.engine).into_iter().map(undo).collect();
+    if !tasks.is_empty() {
+        // What can't be done now is done by the start after this one.
+        let _ = Keeper::undo(&tasks);
     }
+}
+
+/// Commands that remove everything that a run can have left.
+pub fn clearing(engine: &Engine, run: &str) -> Vec<Cmd> {
+    argv::clear(engine, run).into_iter().map(|args| Cmd::engine(engine, args)).collect()
 }
 
 /// Ends and removes a container; one that is not there is as good as removed.

@@ -10,6 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use jitbox_guest::protocol::{MAX_DATA, Stream, ToGuest, WINDOW};
 use nix::sys::stat::{SFlag, fstat};
@@ -50,21 +51,36 @@ impl Streams {
 pub struct Handed {
     /// What goes with the launch.
     pub fds: Vec<OwnedFd>,
+    /// An input that has to be copied, from when the program runs: before that another way may
+    /// have to be tried, and nothing of it may be lost.
+    pub input: Option<Input>,
     /// Threads that end when the program's output has been copied.
     pub outputs: Vec<JoinHandle<()>>,
+}
+
+/// An input and the pipe that it goes into.
+pub struct Input {
+    from: File,
+    to: File,
+}
+
+impl Input {
+    /// Starts copying. Not waited for: it may sit in a read that never returns.
+    pub fn copy(self) {
+        std::thread::spawn(move || copy(self.from, self.to));
+    }
 }
 
 /// Makes the three descriptors that the program gets.
 pub fn hand_over(streams: &Streams) -> Result<Handed> {
     let doing = || "can't make a pipe".to_owned();
     let mut outputs = Vec::new();
+    let mut input = None;
     let stdin = if passable(streams.stdin.as_fd()) {
         streams.stdin.try_clone().doing(doing)?
     } else {
-        let (theirs, ours) = pipe().doing(doing)?;
-        let from = File::from(streams.stdin.try_clone().doing(doing)?);
-        // Not waited for: it may sit in a read that never returns.
-        std::thread::spawn(move || copy(from, ours));
+        let (theirs, to) = pipe().doing(doing)?;
+        input = Some(Input { from: File::from(streams.stdin.try_clone().doing(doing)?), to });
         OwnedFd::from(theirs)
     };
     let mut output = |stream: &OwnedFd| -> Result<OwnedFd> {
@@ -78,7 +94,7 @@ pub fn hand_over(streams: &Streams) -> Result<Handed> {
     };
     let stdout = output(&streams.stdout)?;
     let stderr = output(&streams.stderr)?;
-    Ok(Handed { fds: vec![stdin, stdout, stderr], outputs })
+    Ok(Handed { fds: vec![stdin, stdout, stderr], input, outputs })
 }
 
 fn passable(fd: BorrowedFd<'_>) -> bool {
@@ -101,19 +117,24 @@ pub fn copy(mut from: File, mut to: File) {
     let _ = io::copy(&mut from, &mut to);
 }
 
-/// Whether the writing side of a stream that was handed over is closed and all is read. Never
-/// reads: what is in there is the program's.
+/// A program that has just been started may take this long to read what was written before its
+/// input ended (`printf … | npx-safe …`). One that does not read at all is no reason to stay.
+const STARTING: Duration = Duration::from_secs(6);
+
+/// Tells when the writing side of a stream is closed and all is read. Never reads: what is in
+/// there is the program's.
 #[cfg(target_os = "linux")]
 pub fn watch_for_end(stdin: &OwnedFd) -> Result<mpsc::Receiver<()>> {
     use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
     let fd = stdin.try_clone().doing(|| "can't watch standard input".into())?;
     let (tell, ended) = mpsc::channel(1);
+    let started = Instant::now();
     std::thread::spawn(move || {
         // POLLHUP always comes by itself; POLLRDHUP is a socket's half-close (poll(2)).
         let mut fds = [PollFd::new(fd.as_fd(), PollFlags::from_bits_retain(nix::libc::POLLRDHUP))];
         while let Err(nix::Error::EINTR) = poll(&mut fds, PollTimeout::NONE) {}
-        while unread(&fd) > 0 {
-            std::thread::sleep(std::time::Duration::from_millis(20));
+        while unread(&fd) > 0 && started.elapsed() < STARTING {
+            std::thread::sleep(Duration::from_millis(20));
         }
         let _ = tell.blocking_send(());
     });

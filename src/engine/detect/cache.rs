@@ -59,13 +59,14 @@ pub(super) fn remember(layout: &Layout, candidate: &Candidate, record: &Record) 
     let _ = store::write(&layout.engine_facts(&key_of(candidate)), record);
 }
 
-/// Notes whether `engine`'s boxes share our kernel.
-pub(super) fn note_kernel(layout: &Layout, engine: &Engine, same: bool) -> Result<()> {
+/// Notes something that was learned about `engine`.
+pub(super) fn note(layout: &Layout, engine: &Engine, learn: impl FnOnce(&mut Facts)) -> Result<()> {
     let path = layout.engine_facts(&key_of_engine(engine));
     let Some(mut record) = store::read::<Record>(layout, &path)? else { return Ok(()) };
-    let Some(facts) = record.facts.as_mut().filter(|facts| facts.same_kernel != Some(same)) else { return Ok(()) };
-    facts.same_kernel = Some(same);
-    store::write(&path, &record)
+    let Some(facts) = record.facts.as_mut() else { return Ok(()) };
+    let before = facts.clone();
+    learn(facts);
+    if *facts == before { Ok(()) } else { store::write(&path, &record) }
 }
 
 /// Forgets `engine`.

@@ -207,6 +207,7 @@ fn facts(candidate: &Candidate, info: &Info, builder: Builder) -> Result<Facts> 
         architecture: architecture(&info.architecture)?,
         selinux: has("selinux"),
         same_kernel: None,
+        local_refused: false,
     })
 }
 
@@ -227,6 +228,7 @@ fn podman(machine: &Machine<'_>, candidate: &Candidate) -> Result<Facts> {
         architecture: architecture(&host.arch)?,
         selinux: host.security.selinux_enabled,
         same_kernel: None,
+        local_refused: false,
     })
 }
 

@@ -1,0 +1,82 @@
+//! The integration tests: jitbox on real engines.
+//!
+//! There is one trial per case and lane, named `lane::topic::case`; lanes are what
+//! `scripts/testbed lanes` prints. `cargo test --test jitbox -- docker::` runs one lane's.
+//! Where lanes have to be there (CI, or `JITBOX_REQUIRE_LANES=1`), a missing one is a failure.
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::exit,
+    clippy::too_many_lines,
+    missing_docs,
+    reason = "tests start processes, look at the machine, and fail by panicking"
+)]
+
+mod servers;
+mod support;
+
+use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
+
+use support::Lane;
+use support::lane::{lanes, missing};
+
+/// One test, to be run on every lane that it is for.
+pub struct Case {
+    pub name: &'static str,
+    pub run: fn(&'static Lane),
+    /// On which lanes it makes sense.
+    pub on: fn(&Lane) -> bool,
+}
+
+impl Case {
+    pub const fn new(name: &'static str, run: fn(&'static Lane)) -> Self {
+        Self { name, run, on: |_| true }
+    }
+
+    pub const fn on(mut self, on: fn(&Lane) -> bool) -> Self {
+        self.on = on;
+        self
+    }
+}
+
+/// Every topic, with its cases.
+const TOPICS: &[(&str, &[Case])] = &[("servers", servers::CASES)];
+
+/// Tests that need no engine, `topic::case`.
+const PLAIN: &[(&str, fn())] = &[];
+
+fn main() -> std::process::ExitCode {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(3);
+    let mut trials = vec![Trial::test("lanes::all_there", all_there)];
+    for (name, run) in PLAIN {
+        trials.push(Trial::test(*name, move || {
+            run();
+            Ok(())
+        }));
+    }
+    for lane in lanes() {
+        for (topic, cases) in TOPICS {
+            for case in cases.iter().filter(|case| (case.on)(lane)) {
+                let name = format!("{}::{topic}::{}", lane.name, case.name);
+                trials.push(Trial::test(name, move || {
+                    (case.run)(lane);
+                    Ok(())
+                }));
+            }
+        }
+    }
+    let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
+    support::home::clear_up();
+    conclusion.exit_code()
+}
+
+/// Every lane that this machine is meant to have is up.
+fn all_there() -> Result<(), Failed> {
+    match missing() {
+        names if names.is_empty() => Ok(()),
+        names => Err(format!("not up: {} (scripts/testbed up)", names.join(" ")).into()),
+    }
+}

@@ -1,0 +1,104 @@
+//! Real MCP servers: the same tools as on a bare machine.
+
+use serde_json::{Value, json};
+
+use crate::Case;
+use crate::support::home::{CARRIERS, Line};
+use crate::support::lane::nothing_left;
+use crate::support::mcp::Client;
+use crate::support::{Home, Lane};
+
+pub const CASES: &[Case] = &[
+    Case::new("everything", everything),
+    Case::new("filesystem", filesystem),
+    Case::new("memory", memory),
+    Case::new("time", time),
+    Case::new("git", git),
+];
+
+const EVERYTHING: Line = Line { shim: "npx-safe", args: &["-y", "@modelcontextprotocol/server-everything@2026.8.31"] };
+const FILESYSTEM: Line =
+    Line { shim: "npx-safe", args: &["-y", "@modelcontextprotocol/server-filesystem@2026.8.31", "/tmp"] };
+const MEMORY: Line = Line { shim: "npx-safe", args: &["-y", "@modelcontextprotocol/server-memory@2026.8.31"] };
+const TIME: Line = Line { shim: "uvx-safe", args: &["mcp-server-time@2026.10.19"] };
+const GIT: Line = Line { shim: "uvx-safe", args: &["mcp-server-git@2026.10.19"] };
+
+/// The tools that a package has, and the version that had them.
+fn expected(package: &str) -> Vec<String> {
+    let all: Value = serde_json::from_str(include_str!("data/servers.json")).unwrap();
+    let tools = all["servers"][package]["tools"].as_array().unwrap();
+    tools.iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+}
+
+/// Starts the line's server with `args` on both carriers, compares its tools, and lets `use_it`
+/// work with it.
+fn serve(
+    lane: &'static Lane,
+    line: &Line,
+    package: &str,
+    args: &dyn Fn(&Home) -> Vec<String>,
+    use_it: fn(&mut Client, &Home),
+) {
+    for carrier in CARRIERS {
+        let home = Home::warmed(lane, carrier, &[line]);
+        let mut words: Vec<String> = line.args.iter().take_while(|w| **w != "/tmp").map(|w| (*w).to_owned()).collect();
+        words.extend(args(&home));
+        let mut client = Client::start(home.shim(line.shim, words));
+        let pid = client.pid();
+        let answer = client.initialize();
+        assert!(answer["serverInfo"]["name"].is_string(), "{answer}");
+        assert_eq!(lane.container(pid).link(lane), carrier.word(lane));
+        assert_eq!(client.tools(), expected(package), "{package}");
+        use_it(&mut client, &home);
+        client.finish();
+        nothing_left(lane, pid);
+    }
+}
+
+fn everything(lane: &'static Lane) {
+    serve(lane, &EVERYTHING, "@modelcontextprotocol/server-everything", &|_| vec![], |client, _| {
+        assert_eq!(client.call("echo", json!({ "message": "moo" })), "Echo: moo");
+    });
+}
+
+fn filesystem(lane: &'static Lane) {
+    let folder = |home: &Home| {
+        let dir = home.folder("files");
+        std::fs::write(dir.join("hello.txt"), "hello from outside\n").unwrap();
+        home.own(&dir);
+        vec![dir.display().to_string()]
+    };
+    serve(lane, &FILESYSTEM, "@modelcontextprotocol/server-filesystem", &folder, |client, home| {
+        let path = home.dir.join("files/hello.txt");
+        assert!(client.call("read_text_file", json!({ "path": path })).contains("hello from outside"));
+    });
+}
+
+fn memory(lane: &'static Lane) {
+    serve(lane, &MEMORY, "@modelcontextprotocol/server-memory", &|_| vec![], |client, _| {
+        client.call("read_graph", json!({}));
+    });
+}
+
+fn time(lane: &'static Lane) {
+    serve(lane, &TIME, "mcp-server-time", &|_| vec![], |client, _| {
+        let now = client.call("get_current_time", json!({ "timezone": "Europe/Berlin" }));
+        assert!(now.contains("Europe/Berlin"), "{now}");
+    });
+}
+
+fn git(lane: &'static Lane) {
+    let repository = |home: &Home| {
+        let dir = home.folder("repository");
+        let script =
+            "git init -q -b main && git -c user.name=t -c user.email=t@example.com commit -q --allow-empty -m first";
+        let made = std::process::Command::new("sh").args(["-c", script]).current_dir(&dir).status().unwrap();
+        assert!(made.success());
+        home.own(&dir);
+        vec!["--repository".into(), dir.display().to_string()]
+    };
+    serve(lane, &GIT, "mcp-server-git", &repository, |client, home| {
+        let log = client.call("git_log", json!({ "repo_path": home.dir.join("repository") }));
+        assert!(log.contains("first"), "{log}");
+    });
+}

@@ -1,0 +1,299 @@
+//! Homes: data and settings folders of a test's own, with boxes that are made once.
+//!
+//! A box costs seconds to make, so each is made once per lane, in the lane's seed, and its record
+//! is copied. What is learned about an engine depends on the folders' names (rootless podman
+//! keeps its images below one of them), so homes are lent out, not made anew each time.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::lane::{Lane, lanes};
+use super::run::run;
+
+/// Which way the link goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carrier {
+    /// What jitbox chooses once it knows the engine's kernel.
+    Chosen,
+    /// Forced to go over the engine's attach stream.
+    Stream,
+}
+
+pub const CARRIERS: [Carrier; 2] = [Carrier::Chosen, Carrier::Stream];
+
+impl Carrier {
+    /// What stands in the container's command.
+    pub fn word(self, lane: &Lane) -> &'static str {
+        match (self, lane.engine()) {
+            (Self::Stream, _) => "stdio",
+            // Another kernel.
+            (Self::Chosen, _) if lane.is_gvisor() => "stdio",
+            (Self::Chosen, "podman") => "fd",
+            (Self::Chosen, _) => "socket",
+        }
+    }
+}
+
+/// A line that gets its box made: any that ends by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Line {
+    pub shim: &'static str,
+    pub args: &'static [&'static str],
+}
+
+/// Node and its cow.
+pub const COWSAY: Line = Line { shim: "npx-safe", args: &["-y", "cowsay", "moo"] };
+/// Python without any package.
+pub const PYTHON: Line = Line { shim: "uvx-safe", args: &["python", "-c", ""] };
+
+/// A test's own data and settings.
+pub struct Home {
+    pub lane: &'static Lane,
+    pub dir: PathBuf,
+    carrier: Carrier,
+    /// Given back to the pool in the end.
+    pooled: bool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A failed test is no reason for the others to fail.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Homes that nobody uses, by lane.
+static POOL: Mutex<BTreeMap<&str, Vec<PathBuf>>> = Mutex::new(BTreeMap::new());
+
+type Seeds = BTreeMap<(&'static str, Line), Arc<Mutex<Option<PathBuf>>>>;
+
+/// Where each line's box was made.
+static SEEDS: Mutex<Seeds> = Mutex::new(BTreeMap::new());
+
+impl Home {
+    /// Empty folders: nothing is known, nothing is made.
+    pub fn empty(lane: &'static Lane) -> Self {
+        let dir = tempfile::Builder::new().prefix("jitbox-test-").tempdir_in("/tmp").unwrap().keep();
+        let home = Self { lane, dir, carrier: Carrier::Chosen, pooled: false };
+        home.furnish();
+        home
+    }
+
+    /// Folders in which the engine is known and the boxes of `lines` are there.
+    pub fn warmed(lane: &'static Lane, carrier: Carrier, lines: &[&Line]) -> Self {
+        let seeds: Vec<PathBuf> = lines.iter().map(|line| seed(lane, line)).collect();
+        let mut home = match lock(&POOL).get_mut(&*lane.name).and_then(Vec::pop) {
+            Some(dir) => Self { lane, dir, carrier: Carrier::Chosen, pooled: true },
+            None => Self::empty(lane),
+        };
+        home.pooled = true;
+        for seed in &seeds {
+            home.copy_boxes(seed);
+        }
+        if !home.data().join("engines").exists() {
+            // The first start here: jitbox learns what engine this is, and whose kernel it has.
+            let python = seed(lane, &PYTHON);
+            home.copy_boxes(&python);
+            run(home.shim(PYTHON.shim, PYTHON.args), b"").ok();
+            if !lines.contains(&&PYTHON) {
+                for box_file in std::fs::read_dir(python.join("data/jitbox/boxes")).unwrap().flatten() {
+                    let _ = std::fs::remove_file(home.boxes().join(box_file.file_name()));
+                }
+            }
+        }
+        home.carrier = carrier;
+        home
+    }
+
+    /// jitbox's own files.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data/jitbox")
+    }
+
+    pub fn boxes(&self) -> PathBuf {
+        self.data().join("boxes")
+    }
+
+    /// The records of boxes.
+    pub fn records(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.boxes()).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "json")).collect()
+    }
+
+    /// Writes `config.toml`; gvisor's runtime is added by itself.
+    pub fn configure(&self, text: &str) {
+        let runtime = if self.lane.is_gvisor() { "runtime = \"/usr/local/bin/runsc-jitbox\"\n" } else { "" };
+        self.write("config/jitbox/config.toml", &format!("{runtime}{text}"));
+    }
+
+    /// Writes a file of the lane's user.
+    pub fn write(&self, path: &str, text: &str) -> PathBuf {
+        let path = self.dir.join(path);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(&path, text).unwrap();
+        self.own(&self.dir);
+        path
+    }
+
+    /// A folder for a program's files, at a path without anything special in it.
+    pub fn folder(&self, name: &str) -> PathBuf {
+        let dir = self.dir.join(name);
+        std::fs::create_dir_all(&dir).unwrap();
+        self.own(&dir);
+        dir
+    }
+
+    /// One of our programs, run by the lane's user on these folders. The process that is
+    /// started becomes the program.
+    pub fn shim(&self, program: &str, args: impl IntoIterator<Item = impl AsRef<OsStr>>) -> Command {
+        self.shim_with(&[], program, args)
+    }
+
+    /// The same with more environment, as `NAME=value`.
+    pub fn shim_with(
+        &self,
+        environment: &[&str],
+        program: &str,
+        args: impl IntoIterator<Item = impl AsRef<OsStr>>,
+    ) -> Command {
+        let mut command = self.lane.command("env");
+        command.arg(format!("XDG_DATA_HOME={}", self.dir.join("data").display()));
+        command.arg(format!("XDG_CONFIG_HOME={}", self.dir.join("config").display()));
+        if self.carrier == Carrier::Stream {
+            command.arg("JITBOX_CARRIER=stream");
+        }
+        command.args(environment).arg(binary(program)).args(args);
+        command.current_dir(&self.dir);
+        command
+    }
+
+    /// `npx-safe -y -p cowsay node -e SCRIPT ARGS…`
+    pub fn node(&self, script: &str, args: &[&str]) -> Command {
+        self.shim("npx-safe", ["-y", "-p", "cowsay", "node", "-e", script].iter().chain(args))
+    }
+
+    fn furnish(&self) {
+        for dir in ["data", "config"] {
+            std::fs::create_dir_all(self.dir.join(dir)).unwrap();
+        }
+        if self.lane.engine() == "podman" && self.lane.is_rootless() {
+            // Its images are below XDG_DATA_HOME unless it is told where they are.
+            let graphroot = format!("{}/.local/share/containers/storage", self.lane.env["HOME"]);
+            let text = format!("[storage]\ndriver = \"overlay\"\ngraphroot = \"{graphroot}\"\n");
+            self.write("config/containers/storage.conf", &text);
+        }
+        if self.lane.is_gvisor() {
+            self.configure("");
+        }
+        self.own(&self.dir);
+    }
+
+    fn copy_boxes(&self, seed: &Path) {
+        let from = seed.join("data/jitbox/boxes");
+        for entry in std::fs::read_dir(from).unwrap().flatten() {
+            std::fs::create_dir_all(self.boxes()).unwrap();
+            std::fs::copy(entry.path(), self.boxes().join(entry.file_name())).unwrap();
+        }
+        self.own(&self.data());
+    }
+
+    /// Gives `path` and all below it to the lane's user.
+    pub fn own(&self, path: &Path) {
+        if self.lane.uid != 0 {
+            let _ = own(path, self.lane.uid, self.lane.gid);
+        }
+    }
+}
+
+fn own(path: &Path, uid: u32, gid: u32) -> std::io::Result<()> {
+    std::os::unix::fs::lchown(path, Some(uid), Some(gid))?;
+    if path.symlink_metadata()?.is_dir() {
+        for entry in std::fs::read_dir(path)?.flatten() {
+            // Something may be removed while we look.
+            let _ = own(&entry.path(), uid, gid);
+        }
+    }
+    Ok(())
+}
+
+impl Drop for Home {
+    fn drop(&mut self) {
+        if !self.pooled || std::thread::panicking() {
+            let _ = std::fs::remove_dir_all(&self.dir);
+            return;
+        }
+        // Only what is known about the engine stays.
+        for kept in [self.dir.clone(), self.data()] {
+            for entry in std::fs::read_dir(kept).into_iter().flatten().flatten() {
+                let path = entry.path();
+                if ["data", "config", "engines", "jitbox", "containers"].iter().any(|n| path.ends_with(n)) {
+                    continue;
+                }
+                let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
+            }
+        }
+        let _ = std::fs::remove_dir_all(self.dir.join("config/jitbox"));
+        if self.lane.is_gvisor() {
+            self.configure("");
+        }
+        lock(&POOL).entry(&self.lane.name).or_default().push(self.dir.clone());
+    }
+}
+
+/// One of our programs.
+pub fn binary(name: &str) -> &'static str {
+    match name {
+        "npx-safe" => env!("CARGO_BIN_EXE_npx-safe"),
+        "uvx-safe" => env!("CARGO_BIN_EXE_uvx-safe"),
+        "jitbox" => env!("CARGO_BIN_EXE_jitbox"),
+        _ => panic!("`{name}` is none of our programs"),
+    }
+}
+
+/// The folder in which the line's box was made.
+fn seed(lane: &'static Lane, line: &Line) -> PathBuf {
+    let slot = lock(&SEEDS).entry((&lane.name, *line)).or_default().clone();
+    let mut made = lock(&slot);
+    if let Some(dir) = &*made {
+        return dir.clone();
+    }
+    let home = Home::empty(lane);
+    let done = run(home.shim(line.shim, line.args), b"");
+    let records = home.records();
+    assert!(!records.is_empty(), "no box was made for {line:?} ({})\n{}", done.status, done.words());
+    let dir = home.dir.clone();
+    std::mem::forget(home);
+    *made = Some(dir.clone());
+    dir
+}
+
+/// Removes the seeds' boxes, with their images, and all folders.
+pub fn clear_up() {
+    let mut folders: BTreeSet<PathBuf> = BTreeSet::new();
+    for ((lane, _), slot) in std::mem::take(&mut *lock(&SEEDS)) {
+        let Some(dir) = lock(&slot).take() else { continue };
+        let Some(lane) = lanes().iter().find(|l| l.name == lane) else { continue };
+        folders.insert(dir.clone());
+        let home = Home { lane, dir, carrier: Carrier::Chosen, pooled: false };
+        home.remove_boxes();
+    }
+    for dir in lock(&POOL).values().flatten().chain(&folders) {
+        let _ = std::fs::remove_dir_all(dir);
+    }
+}
+
+impl Home {
+    /// `jitbox rm` of every box, with its image.
+    pub fn remove_boxes(&self) {
+        let listed = run(self.shim("jitbox", ["ls", "--json"]), b"");
+        let rows: Vec<serde_json::Value> = serde_json::from_slice(&listed.stdout).unwrap_or_default();
+        let names: Vec<&str> = rows.iter().filter_map(|row| row["name"].as_str()).collect();
+        if !names.is_empty() {
+            let done = run(self.shim("jitbox", ["rm"].iter().chain(&names)), b"");
+            if !done.status.success() || !done.stderr.is_empty() {
+                eprintln!("{}: jitbox rm: {}", self.lane.name, done.words());
+            }
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! What the tests share.
+
+pub mod home;
+pub mod lane;
+pub mod mcp;
+pub mod run;
+
+pub use home::{Carrier, Home, Line};
+pub use lane::{Lane, leftovers};
+pub use run::{Done, run};
+
+use std::time::{Duration, Instant};
+
+/// How long anything may take that is expected to happen at all.
+pub const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Waits until `look` finds something; panics with `what` when it takes too long.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited in vain for {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
