@@ -302,3 +302,7 @@ pub fn clear(engine: &Engine, run: &str) -> Vec<Vec<OsString>> {
     commands.push(unnamed.0);
     commands
 }
+
+#[cfg(test)]
+#[path = "argv_tests.rs"]
+mod tests;
