@@ -7,7 +7,7 @@ use nix::libc;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::launch::{self, Launch, Launcher, Request};
+use crate::launch::{self, Launcher, Request};
 use crate::session::Session;
 use crate::supervise::keeper;
 use crate::{cli, ui};
@@ -66,7 +66,7 @@ fn line(launcher: Launcher, context: &Context) -> Result<ExitCode> {
     let policy = session.decide(&launch);
     announce(&session, &policy);
     let end = session.run(&launch, &record, &policy)?;
-    exit(&launch, end)
+    Ok(exit(end))
 }
 
 /// What a person should know before the program starts; nothing in the normal case.
@@ -90,47 +90,27 @@ fn announce(session: &Session<'_>, policy: &crate::policy::Policy) {
 }
 
 /// The program's end as our own.
-fn exit(launch: &Launch, end: End) -> Result<ExitCode> {
+fn exit(end: End) -> ExitCode {
     match end {
-        End::Exited(code) => Ok(ExitCode::from(code)),
-        End::Signaled(signal) => {
-            if launch.launcher == Launcher::Npx {
-                // npm ends by the same signal as its child.
-                die_by(signal);
-            }
-            Ok(ExitCode::from(128u8.wrapping_add(signal as u8)))
-        }
+        End::Exited(code) => ExitCode::from(code),
+        // As a shell reports it, which is what npx (through its `sh`) and uvx both pass on.
+        End::Signaled(signal) => ExitCode::from(128u8.wrapping_add(signal as u8)),
         End::NotStarted(errno) => {
             let why = std::io::Error::from_raw_os_error(errno);
             let error = Error::failed("the program could not be started").because(why);
             ui::failure(&error);
             // sh(1): 127 not found, 126 found but not to be executed.
-            Ok(ExitCode::from(if errno == libc::ENOENT { 127 } else { 126 }))
+            ExitCode::from(if errno == libc::ENOENT { 127 } else { 126 })
         }
         End::OverMemory(bytes) => {
             let error = Error::failed(format!("ended for using {} MiB of memory", bytes >> 20));
             ui::failure(&error.hint("raise [limits] memory in jitbox's config.toml"));
-            Ok(ExitCode::from(137))
+            ExitCode::from(137)
         }
         End::OverPids(count) => {
             let error = Error::failed(format!("ended for having {count} processes and threads"));
             ui::failure(&error.hint("raise [limits] pids in jitbox's config.toml"));
-            Ok(ExitCode::from(137))
+            ExitCode::from(137)
         }
     }
-}
-
-/// Ends this process by `signal`. Returns only if the signal does not end a process.
-#[expect(unsafe_code, reason = "resetting a signal's disposition")]
-fn die_by(signal: i32) {
-    use nix::sys::resource::{Resource, setrlimit};
-    use nix::sys::signal::{SigHandler, Signal, raise};
-    let Ok(signal) = Signal::try_from(signal) else {
-        return;
-    };
-    // The program may have left a core of its own; ours is of no interest.
-    let _ = setrlimit(Resource::RLIMIT_CORE, 0, 0);
-    // SAFETY: SIG_DFL is no handler of ours that could run at a bad time.
-    let _ = unsafe { nix::sys::signal::signal(signal, SigHandler::SigDfl) };
-    let _ = raise(signal);
 }

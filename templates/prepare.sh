@@ -2,6 +2,14 @@
 set -eu
 umask 022
 cd /
+# Whoever builds may be killed, and buildah's containers live on then, with nobody to read what
+# they say: that is how it is noticed. Our process group is this step and nothing else.
+(
+  trap '' PIPE
+  while sleep 2; do printf '\n' || kill -KILL 0; done
+) &
+watch=$!
+trap 'kill "$watch" 2>/dev/null || true' EXIT
 if [ -f /run/secrets/proxy ]; then . /run/secrets/proxy; fi
 if [ -s /jitbox/ca.pem ]; then
   export SSL_CERT_FILE=/jitbox/ca.pem NODE_EXTRA_CA_CERTS=/jitbox/ca.pem PIP_CERT=/jitbox/ca.pem
