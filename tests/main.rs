@@ -14,6 +14,7 @@
     reason = "tests start processes, look at the machine, and fail by panicking"
 )]
 
+mod death;
 mod servers;
 mod support;
 
@@ -42,7 +43,7 @@ impl Case {
 }
 
 /// Every topic, with its cases.
-const TOPICS: &[(&str, &[Case])] = &[("servers", servers::CASES)];
+const TOPICS: &[(&str, &[Case])] = &[("death", death::CASES), ("servers", servers::CASES)];
 
 /// Tests that need no engine, `topic::case`.
 const PLAIN: &[(&str, fn())] = &[];
