@@ -14,6 +14,7 @@
     reason = "tests start processes, look at the machine, and fail by panicking"
 )]
 
+mod death;
 mod servers;
 mod support;
 mod terminal;
@@ -44,11 +45,15 @@ impl Case {
 }
 
 /// Every topic, with its cases.
+<<<<<<< HEAD
 const TOPICS: &[(&str, &[Case])] = &[
     ("servers", servers::CASES),
     ("transparency", transparency::CASES),
     ("terminal", terminal::CASES),
 ];
+=======
+const TOPICS: &[(&str, &[Case])] = &[("death", death::CASES), ("servers", servers::CASES)];
+>>>>>>> death
 
 /// Tests that need no engine, `topic::case`.
 const PLAIN: &[(&str, fn())] = &[];

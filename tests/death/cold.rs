@@ -1,0 +1,136 @@
+//! Deaths while a box is being made.
+
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::traces::read;
+use crate::support::lane::{children, nothing_left, processes};
+use crate::support::run::finish;
+use crate::support::{Done, Home, Lane, run, wait_for};
+
+/// A box of this test's own: it is removed again and again.
+const LINE: [&str; 7] = ["-y", "-p", "cowsay@1.4.0", "-p", "is-even@1.0.0", "cowsay", "moo"];
+const KILLS: u32 = 12;
+/// A keeper gives a stopped build's client 1.5 s, and clears up twice.
+const PATIENCE: Duration = Duration::from_secs(40);
+
+fn spawn(home: &Home) -> Child {
+    let mut command = home.shim("npx-safe", LINE);
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+fn right(done: Done) -> u32 {
+    let done = done.ok();
+    assert!(done.text().contains("< moo >"), "{}", done.words());
+    done.pid
+}
+
+/// The name of the box's image.
+fn image(home: &Home) -> String {
+    let record: serde_json::Value = serde_json::from_slice(&std::fs::read(&home.records()[0]).unwrap()).unwrap();
+    record["image"].as_str().unwrap().to_owned()
+}
+
+/// Nothing is made.
+fn forget(lane: &Lane, home: &Home, image: &str) {
+    for record in home.records() {
+        std::fs::remove_file(record).unwrap();
+    }
+    lane.engine_says(&["image", "rm", image]);
+}
+
+pub fn kills(lane: &'static Lane) {
+    let home = Home::empty(lane);
+    let begun = Instant::now();
+    let mut shims = vec![right(run(home.shim("npx-safe", LINE), b""))];
+    let whole = begun.elapsed();
+    let image = image(&home);
+    for i in 0..KILLS {
+        forget(lane, &home, &image);
+        let mut child = spawn(&home);
+        std::thread::sleep(whole * i / KILLS + Duration::from_millis(7));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // An image that is in use would only lose its name.
+        wait_for("the end of the box", || lane.containers(child.id()).is_empty().then_some(()));
+        shims.push(child.id());
+    }
+    forget(lane, &home, &image);
+    shims.push(right(run(home.shim("npx-safe", LINE), b"")));
+    clean(lane, &home, &shims);
+    home.remove_boxes();
+}
+
+/// The engine's client dies in the middle of a build: the shim says so, and makes it next time.
+pub fn kill_of_the_build(lane: &'static Lane) {
+    let home = Home::empty(lane);
+    let child = spawn(&home);
+    let mut shims = vec![child.id()];
+    let client = wait_for("the build", || {
+        let is_build = |pid: &u32| read(*pid, "cmdline").contains(" build --tag=");
+        children(child.id()).into_iter().find(is_build)
+    });
+    std::thread::sleep(Duration::from_millis(700));
+    kill(Pid::from_raw(client.cast_signed()), Signal::SIGKILL).unwrap();
+    let done = finish(child);
+    assert!(!done.status.success());
+    assert!(done.stderr.contains("the image could not be built"), "{}", done.words());
+    assert!(done.stderr.contains("ended by signal 9"), "{}", done.words());
+    shims.push(right(run(home.shim("npx-safe", LINE), b"")));
+    clean(lane, &home, &shims);
+    home.remove_boxes();
+}
+
+/// Waits until there is nothing of these starts and builds.
+fn clean(lane: &Lane, home: &Home, shims: &[u32]) {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let left = dangling(lane, home, shims);
+        if left.is_empty() {
+            break;
+        }
+        assert!(Instant::now() < deadline, "left behind: {left:#?}");
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    for shim in shims {
+        nothing_left(lane, *shim);
+    }
+}
+
+fn dangling(lane: &Lane, home: &Home, shims: &[u32]) -> Vec<String> {
+    let ours = |text: &str| shims.iter().any(|shim| text.contains(&format!("jitbox-{shim}-")));
+    let mut left = Vec::new();
+    if lane.engine() == "podman" {
+        // Containers of builds are not podman's own.
+        let all = lane.engine_says(&["ps", "--all", "--external", "--format", "{{.Names}}"]);
+        left.extend(all.lines().filter(|name| ours(name)).map(|name| format!("container {name}")));
+    }
+    let tags = lane.engine_says(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    left.extend(tags.lines().filter(|tag| ours(tag)).map(|tag| format!("tag {tag}")));
+    for id in lane.engine_says(&["images", "--quiet", "--no-trunc", "--filter", "dangling=true"]).lines() {
+        let label = r#"{{index .Config.Labels "io.jitbox.run"}}"#;
+        let run = lane.engine_says(&["image", "inspect", "--format", label, id]);
+        if ours(&run) {
+            left.push(format!("image {id} of {run}"));
+        }
+    }
+    let builds: PathBuf = home.data().join("builds");
+    for entry in std::fs::read_dir(builds).into_iter().flatten().flatten() {
+        left.push(format!("folder {}", entry.path().display()));
+    }
+    for pid in processes() {
+        let command = read(pid, "cmdline");
+        let keeper = command.starts_with("jitbox-keeper")
+            && std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&home.dir));
+        // A build's steps have the run's name in their environment.
+        let step = read(pid, "environ").split(' ').any(|word| word.starts_with("RUN=jitbox-") && ours(word));
+        if keeper || step {
+            left.push(format!("process {pid}: {command}"));
+        }
+    }
+    left
+}
