@@ -45,15 +45,12 @@ impl Case {
 }
 
 /// Every topic, with its cases.
-<<<<<<< HEAD
 const TOPICS: &[(&str, &[Case])] = &[
+    ("death", death::CASES),
     ("servers", servers::CASES),
     ("transparency", transparency::CASES),
     ("terminal", terminal::CASES),
 ];
-=======
-const TOPICS: &[(&str, &[Case])] = &[("death", death::CASES), ("servers", servers::CASES)];
->>>>>>> death
 
 /// Tests that need no engine, `topic::case`.
 const PLAIN: &[(&str, fn())] = &[];

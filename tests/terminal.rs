@@ -107,7 +107,8 @@ fn shows_output(lane: &'static Lane) {
 
 fn takes_keys(lane: &'static Lane) {
     both(lane, |home| {
-        let script = "console.log(process.stdin.isTTY, process.stdout.isTTY, process.stderr.isTTY, process.stdout.columns,
+        let script =
+            "console.log(process.stdin.isTTY, process.stdout.isTTY, process.stderr.isTTY, process.stdout.columns,
             process.stdout.rows); process.stdin.once('data', d => { console.log('<' + d + '>'); process.exit(4) })";
         let mut screen = Screen::start(&home.node(script, &[]));
         screen.wait_for("true true true 77 33");

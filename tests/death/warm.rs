@@ -31,7 +31,12 @@ pub fn one_call(lane: &'static Lane) {
     let command = home.shim_with(&NOWHERE, SERVER.shim, SERVER.args);
     let log = home.dir.join("calls");
     let mut traced = Command::new("strace");
-    traced.args(["--follow-forks", "--quiet=all", "--string-limit=200", "--trace=connect,execve,fork,vfork,clone,clone3"]);
+    traced.args([
+        "--follow-forks",
+        "--quiet=all",
+        "--string-limit=200",
+        "--trace=connect,execve,fork,vfork,clone,clone3",
+    ]);
     traced.arg("--output").arg(&log).arg("--").arg(command.get_program()).args(command.get_args());
     traced.current_dir(&home.dir);
     assert_eq!(run(traced, b"").ok().text(), "moo\n");
@@ -62,7 +67,9 @@ impl Calls {
         for line in log.lines() {
             let Some((pid, call)) = line.split_once(' ') else { continue };
             let call = call.trim();
-            if threads.is_empty() || call.starts_with("execve(") && call.contains("/npx-safe\", [") && call.ends_with("= 0") {
+            if threads.is_empty()
+                || call.starts_with("execve(") && call.contains("/npx-safe\", [") && call.ends_with("= 0")
+            {
                 // The test bed becomes the shim.
                 threads.insert(pid);
             }
@@ -83,7 +90,11 @@ impl Calls {
             let forks = ["fork(", "vfork(", "clone(", "clone3("].iter().any(|name| begun.starts_with(name));
             if let Some((_, result)) = call.rsplit_once("= ").filter(|_| forks) {
                 let new = result.split_whitespace().next().unwrap_or_default();
-                if begun.contains("CLONE_THREAD") { threads.insert(new) } else { children.insert(new) };
+                if begun.contains("CLONE_THREAD") {
+                    threads.insert(new)
+                } else {
+                    children.insert(new)
+                };
             }
         }
         calls
