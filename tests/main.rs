@@ -14,7 +14,10 @@
     reason = "tests start processes, look at the machine, and fail by panicking"
 )]
 
+mod cli;
+mod confinement;
 mod death;
+mod guest;
 mod servers;
 mod support;
 mod terminal;
@@ -50,16 +53,18 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("servers", servers::CASES),
     ("transparency", transparency::CASES),
     ("terminal", terminal::CASES),
+    ("confinement", confinement::CASES),
+    ("cli", cli::CASES),
 ];
 
 /// Tests that need no engine, `topic::case`.
-const PLAIN: &[(&str, fn())] = &[];
+const PLAIN: &[&[(&str, fn())]] = &[cli::PLAIN, guest::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(3);
     let mut trials = vec![Trial::test("lanes::all_there", all_there)];
-    for (name, run) in PLAIN {
+    for (name, run) in PLAIN.iter().copied().flatten() {
         trials.push(Trial::test(*name, move || {
             run();
             Ok(())

@@ -107,9 +107,8 @@ fn shows_output(lane: &'static Lane) {
 
 fn takes_keys(lane: &'static Lane) {
     both(lane, |home| {
-        let script =
-            "console.log(process.stdin.isTTY, process.stdout.isTTY, process.stderr.isTTY, process.stdout.columns,
-            process.stdout.rows); process.stdin.once('data', d => { console.log('<' + d + '>'); process.exit(4) })";
+        let script = "console.log([process.stdin.isTTY, process.stdout.isTTY, process.stderr.isTTY, process.stdout.columns,
+            process.stdout.rows].join(' ')); process.stdin.once('data', d => { console.log('<' + d + '>'); process.exit(4) })";
         let mut screen = Screen::start(&home.node(script, &[]));
         screen.wait_for("true true true 77 33");
         assert!(screen.is_raw());
@@ -136,12 +135,14 @@ fn control_c(lane: &'static Lane) {
 fn resize(lane: &'static Lane) {
     both(lane, |home| {
         let script = "console.log('up'); process.stdout.on('resize', () =>
-            { console.log('now', process.stdout.columns, process.stdout.rows); process.exit() })";
-        let mut screen = Screen::start(&home.node(&format!("{script}; setInterval(() => {{}}, 1000)"), &[]));
+            { const now = process.stdout.columns + ' ' + process.stdout.rows; if (now === '91 31') console.log('now', now) })";
+        let script = format!("{script}; process.stdin.once('data', () => process.exit())");
+        let mut screen = Screen::start(&home.node(&script, &[]));
         screen.wait_for("up");
         let stdin = Stdio::from(screen.slave.try_clone().unwrap());
         assert!(Command::new("stty").args(["cols", "91", "rows", "31"]).stdin(stdin).status().unwrap().success());
         screen.wait_for("now 91 31");
+        screen.keys.write_all(b"\r").unwrap();
         assert!(screen.end().success());
     });
 }

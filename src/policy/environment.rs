@@ -53,7 +53,7 @@ const SURROUNDINGS: [&str; 41] = [
 ];
 
 /// The same, by how the names begin.
-const SURROUNDING_PREFIXES: [&str; 14] = [
+const SURROUNDING_PREFIXES: [&str; 17] = [
     "LD_",
     "DYLD_",
     "XDG_",
@@ -62,6 +62,9 @@ const SURROUNDING_PREFIXES: [&str; 14] = [
     "CONTAINER_",
     "CONTAINERS_",
     "PODMAN_",
+    "NERDCTL_",
+    "CONTAINERD_",
+    "BUILDKIT_",
     "NPM_",
     "npm_",
     "UV_",

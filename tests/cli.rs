@@ -1,0 +1,297 @@
+//! The commands, what they say, and how they end.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+use crate::Case;
+use crate::support::home::{COWSAY, Line, binary};
+use crate::support::{Carrier, Done, Home, Lane, run};
+
+pub const PLAIN: &[(&str, fn())] = &[
+    ("cli::plan_offline", plan_offline),
+    ("cli::refusals", refusals),
+    ("cli::help_and_version", help_and_version),
+    ("cli::settings", settings),
+    ("cli::engine_missing", engine_missing),
+];
+
+pub const CASES: &[Case] = &[
+    Case::new("plan", plan),
+    Case::new("ls", ls),
+    Case::new("rm", rm),
+    Case::new("doctor", doctor),
+    Case::new("not_found", not_found),
+    Case::new("broken_record", broken_record),
+    Case::new("broken_engine_facts", broken_engine_facts),
+    Case::new("image_removed", image_removed),
+    Case::new("small_environment", small_environment),
+];
+
+/// One of our programs with nothing in its environment but a home.
+fn alone(home: &Path, program: &str, args: &[&str]) -> Command {
+    let mut command = Command::new(binary(program));
+    command.args(args).env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin").current_dir(home);
+    command
+}
+
+fn plan_offline() {
+    let home = tempfile::tempdir().unwrap();
+    let planned = |args: &[&str]| -> Value {
+        let line = [&["plan", "--json", "--offline"], args].concat();
+        serde_json::from_slice(&run(alone(home.path(), "jitbox", &line), b"").ok().stdout).unwrap()
+    };
+    let plan = planned(&["npx", "--", "-y", "-p", "cowsay@1.6.0", "-p", "left-pad", "node", "-e", "1", "--x", ""]);
+    assert_eq!(plan["launch"]["packages"], serde_json::json!(["cowsay@1.6.0", "left-pad"]));
+    assert_eq!(plan["launch"]["command"], "node");
+    assert_eq!(plan["launch"]["args"], serde_json::json!(["-e", "1", "--x", ""]));
+    let plan = planned(&["uvx", "--", "--from", "mcp-server-git==2026.10.19", "mcp-server-git", "-v"]);
+    assert_eq!(plan["launch"]["packages"], serde_json::json!(["mcp-server-git==2026.10.19"]));
+    assert_eq!(plan["launch"]["args"], serde_json::json!(["-v"]));
+    // Nothing was made.
+    assert!(std::fs::read_dir(home.path()).unwrap().next().is_none());
+}
+
+fn refusals() {
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("local")).unwrap();
+    let cases: &[(&str, &[&str], i32)] = &[
+        ("npx-safe", &[], 126),
+        ("npx-safe", &["-y"], 126),
+        ("npx-safe", &["-y cowsay"], 126),
+        ("npx-safe", &["-y", "./local"], 126),
+        ("npx-safe", &["-y", "-c", "echo hi"], 126),
+        ("npx-safe", &["--no-such-option", "cowsay"], 126),
+        ("npx-safe", &["--safe-net=all", "cowsay"], 126),
+        ("npx-safe", &["--safe-env=NAME=value", "cowsay"], 126),
+        ("npx-safe", &["-y", "--node-options=--require=/x.js", "cowsay"], 126),
+        ("uvx-safe", &[], 126),
+        ("uvx-safe", &["./local"], 126),
+        ("uvx-safe", &["--no-such-option", "black"], 126),
+        ("jitbox", &["bogus"], 2),
+        ("jitbox", &["plan", "bunny", "--", "x"], 2),
+        ("jitbox", &["rm"], 2),
+    ];
+    for (program, args, code) in cases {
+        let done = run(alone(home.path(), program, args), b"").ended(*code);
+        assert!(done.stdout.is_empty(), "{program} {args:?} {}", done.words());
+        assert!(done.stderr.starts_with(&format!("{program}: ")), "{program} {args:?} {}", done.words());
+    }
+}
+
+fn help_and_version() {
+    let home = tempfile::tempdir().unwrap();
+    for program in ["npx-safe", "uvx-safe", "jitbox"] {
+        for word in ["--help", "--version"] {
+            let done = run(alone(home.path(), program, &[word]), b"").ok();
+            assert!(!done.stdout.is_empty() && done.stderr.is_empty(), "{program} {word} {}", done.words());
+        }
+        let version = run(alone(home.path(), program, &["--version"]), b"").ok().text();
+        assert_eq!(version.trim(), format!("{program} {}", env!("CARGO_PKG_VERSION")));
+    }
+}
+
+/// Settings that can't be used stop every start, whatever they would have said.
+fn settings() {
+    use std::os::unix::fs::PermissionsExt;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join(".config/jitbox/config.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    for (text, mode, names) in
+        [("netwrok = 'open'", 0o600, "netwrok"), ("network = 'open", 0o600, "line 1"), ("network = 'none'", 0o666, "")]
+    {
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
+        let done = run(alone(home.path(), "npx-safe", &["-y", "cowsay"]), b"").ended(126);
+        assert!(done.stderr.contains("config.toml") && done.stderr.contains(names), "{}", done.stderr);
+    }
+}
+
+fn engine_missing() {
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join(".config/jitbox/config.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    std::fs::write(&file, "engine = '/no/such/podman'\n").unwrap();
+    let done = run(alone(home.path(), "npx-safe", &["-y", "cowsay"]), b"").ended(125);
+    assert!(done.stderr.contains("/no/such/podman"), "{}", done.stderr);
+    let done = run(alone(home.path(), "jitbox", &["doctor", "--json"]), b"").ended(1);
+    let report: Value = serde_json::from_slice(&done.stdout).unwrap();
+    assert_eq!(report["usable"], false);
+}
+
+fn json(done: &Done) -> Value {
+    serde_json::from_slice(&done.stdout).unwrap_or_else(|e| panic!("{e}: {}", done.words()))
+}
+
+fn plan(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    let words = ["plan", "--json", "npx", "--", "-y", "cowsay", "hi"];
+    let plan = json(&run(home.shim("jitbox", words), b"").ok());
+    assert_eq!(plan["resolved"]["locked"], true, "{plan}");
+    assert_eq!(plan["policy"]["network"], "none");
+    let run_step: Vec<&str> = plan["steps"][0]["argv"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    for flag in ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none", "--pull=never"] {
+        assert!(run_step.contains(&flag), "{flag}: {run_step:?}");
+    }
+    assert!(run_step.contains(&Carrier::Chosen.word(lane)), "{run_step:?}");
+    // The same, for people, by the shim's own option.
+    let done = run(home.shim("npx-safe", ["--safe-plan", "-y", "cowsay", "hi"]), b"").ok();
+    assert!(done.text().contains("--cap-drop=ALL"), "{}", done.words());
+    // Without a box: every step that would make it, and nothing made.
+    let words = ["plan", "--json", "uvx", "--", "mcp-server-time@2026.10.19"];
+    let plan = json(&run(home.shim("jitbox", words), b"").ok());
+    let steps: Vec<&str> = plan["steps"].as_array().unwrap().iter().filter_map(|s| s["step"].as_str()).collect();
+    assert_eq!(steps, ["lock", "fetch", "run"]);
+    assert_eq!(home.records().len(), 1);
+}
+
+fn ls(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    let rows = json(&run(home.shim("jitbox", ["ls", "--json"]), b"").ok());
+    assert_eq!(rows.as_array().unwrap().len(), 1);
+    assert_eq!(rows[0]["name"], "cowsay");
+    let text = run(home.shim("jitbox", ["ls"]), b"").ok().text();
+    assert!(text.starts_with("cowsay ") && text.lines().count() == 1, "{text}");
+    let empty = Home::empty(lane);
+    let done = run(empty.shim("jitbox", ["ls"]), b"").ok();
+    assert!(done.stdout.is_empty() && done.stderr.contains("no boxes"), "{}", done.words());
+}
+
+/// A box that no other test uses: its image is going to be removed.
+const TO_REMOVE: Line = Line { shim: "npx-safe", args: &["-y", "-p", "is-odd@3.0.1", "node", "-e", ""] };
+/// The same.
+const TO_LOSE: Line = Line { shim: "npx-safe", args: &["-y", "-p", "left-pad@1.3.0", "node", "-e", ""] };
+
+fn image_of(record: &Path) -> String {
+    let record: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    record["image"].as_str().unwrap().to_owned()
+}
+
+fn rm(lane: &'static Lane) {
+    if lane.is_gvisor() {
+        // It shares podman5's images.
+        return;
+    }
+    let home = Home::warmed(lane, Carrier::Chosen, &[&TO_REMOVE]);
+    let image = image_of(&home.records()[0]);
+    let there = || !lane.engine_says(&["image", "inspect", "--format", "{{.Id}}", &image]).is_empty();
+    assert!(there());
+    let done = run(home.shim("jitbox", ["rm", "no-such-box"]), b"").ended(1);
+    assert!(done.stderr.contains("no-such-box") && done.stderr.contains("jitbox ls"), "{}", done.stderr);
+    let done = run(home.shim("jitbox", ["rm", "is-odd@3.0.1"]), b"").ok();
+    assert!(done.stderr.is_empty(), "{}", done.stderr);
+    assert!(!there() && home.records().is_empty());
+}
+
+fn doctor(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[]);
+    let report = json(&run(home.shim("jitbox", ["doctor", "--json"]), b"").ok());
+    assert_eq!(report["usable"], true, "{report}");
+    assert_eq!(report["chosen"]["kind"], lane.engine());
+    assert_eq!(report["chosen"]["facts"]["rootless"], lane.is_rootless());
+    let carrier = match Carrier::Chosen.word(lane) {
+        "fd" => "descriptors",
+        "stdio" => "stream",
+        other => other,
+    };
+    assert_eq!(report["chosen"]["carrier"], carrier);
+    let text = run(home.shim("jitbox", ["doctor"]), b"").ok().text();
+    assert!(text.contains("packages can be run"), "{text}");
+}
+
+fn not_found(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    let done = run(home.shim("npx-safe", ["-y", "-p", "cowsay", "no-such-program"]), b"").ended(127);
+    assert!(done.stderr.contains("no-such-program") && done.stderr.contains("cowsay"), "{}", done.stderr);
+    let done = run(home.shim("npx-safe", ["-y", "jitbox-test-no-such-package-4711"]), b"").ended(127);
+    assert!(done.stderr.contains("jitbox-test-no-such-package-4711"), "{}", done.stderr);
+    let done = run(home.shim("uvx-safe", ["jitbox-test-no-such-package-4711"]), b"").ended(127);
+    assert!(done.stderr.contains("jitbox-test-no-such-package-4711"), "{}", done.stderr);
+    run(home.shim("npx-safe", ["-y", "cowsay@999.0.0"]), b"").ended(127);
+}
+
+/// Records that can't be read are reported, set aside, and made again.
+fn broken_record(lane: &'static Lane) {
+    if lane.is_gvisor() {
+        // It can't make boxes by itself.
+        return;
+    }
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    let record = home.records().remove(0);
+    let whole = std::fs::read(&record).unwrap();
+    let half = whole[..whole.len() / 2].to_vec();
+    for broken in [half, b"\0\0garbage".to_vec(), Vec::new()] {
+        std::fs::write(&record, &broken).unwrap();
+        let done = run(home.shim("npx-safe", ["-y", "cowsay", "hi"]), b"").ok();
+        assert!(done.text().contains("< hi >"), "{}", done.words());
+        let name = record.file_name().unwrap();
+        assert!(done.stderr.contains(name.to_str().unwrap()) && done.stderr.contains("set aside"), "{}", done.stderr);
+        assert_eq!(std::fs::read(home.data().join("set-aside").join(name)).unwrap(), broken);
+        assert_eq!(image_of(&record), image_of_bytes(&whole));
+    }
+}
+
+fn image_of_bytes(record: &[u8]) -> String {
+    let record: Value = serde_json::from_slice(record).unwrap();
+    record["image"].as_str().unwrap().to_owned()
+}
+
+fn broken_engine_facts(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    for entry in std::fs::read_dir(home.data().join("engines")).unwrap().flatten() {
+        std::fs::write(entry.path(), b"{").unwrap();
+    }
+    // The first start learns it all again, the second one uses it.
+    for start in ["first", "second"] {
+        let done = run(home.shim("npx-safe", ["-y", "cowsay", start]), b"").ok();
+        assert!(done.text().contains(start), "{}", done.words());
+        assert_eq!(done.stderr.contains("set aside"), start == "first", "{}", done.stderr);
+    }
+}
+
+/// An image that somebody removed is made again from the record, and the start goes on.
+fn image_removed(lane: &'static Lane) {
+    if lane.is_gvisor() {
+        return;
+    }
+    let home = Home::warmed(lane, Carrier::Chosen, &[&TO_LOSE]);
+    let image = image_of(&home.records()[0]);
+    assert!(lane.engine_command(&["image", "rm", &image]).stdout(Stdio::null()).status().unwrap().success());
+    let script = "console.log(require('/app/node_modules/left-pad')('x', 3))";
+    let done = run(home.shim("npx-safe", ["-y", "-p", "left-pad@1.3.0", "node", "-e", script]), b"").ok();
+    assert_eq!(done.text(), "  x\n", "{}", done.words());
+    assert_eq!(image_of(&home.records()[0]), image);
+    assert!(!lane.engine_says(&["image", "inspect", "--format", "{{.Id}}", &image]).is_empty());
+}
+
+/// A client that passes nothing on but `HOME`, `PATH` and `USER`, and what finds this lane's
+/// engine.
+fn small_environment(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    let own = home.folder("h");
+    let copy = |from: &Path, to: &str| {
+        let to = own.join(to);
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        if from.exists() {
+            std::fs::copy(from, to).unwrap();
+        }
+    };
+    copy(&home.dir.join("config/containers/storage.conf"), ".config/containers/storage.conf");
+    copy(&home.dir.join("config/jitbox/config.toml"), ".config/jitbox/config.toml");
+    for record in home.records() {
+        let name = record.file_name().unwrap().to_str().unwrap().to_owned();
+        copy(&record, &format!(".local/share/jitbox/boxes/{name}"));
+    }
+    home.own(&own);
+    let mut command = lane.command("env");
+    command.arg("-i").arg(format!("HOME={}", own.display()));
+    for name in ["PATH", "USER", "DOCKER_HOST", "NERDCTL_TOML", "BUILDKIT_HOST", "JITBOX_ENGINE"] {
+        if let Some(value) = lane.env.get(name) {
+            command.arg(format!("{name}={value}"));
+        }
+    }
+    command.args([binary("npx-safe"), "-y", "cowsay", "small"]);
+    let done = run(command, b"").ok();
+    assert!(done.text().contains("small"), "{}", done.words());
+}
