@@ -54,6 +54,7 @@ impl Cmd {
 
     #[expect(clippy::disallowed_methods, reason = "this is the one place that spawns")]
     fn command(&self) -> Command {
+        tracing::debug!(command = self.show(), "start");
         let mut command = Command::new(&self.program);
         command.args(&self.args).env_clear().envs(self.environment.iter().cloned());
         // A group of its own: a terminal's Ctrl-C is for the program in the box, which gets it

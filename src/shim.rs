@@ -19,7 +19,15 @@ pub fn main(launcher: Launcher) -> ExitCode {
         return if keeper::keep().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
     ui::speak_as(launcher.shim());
+    trace_if_asked(&context);
     run(launcher, &context)
+}
+
+/// `JITBOX_LOG`, set to anything, shows each step and command with the seconds since the start.
+pub fn trace_if_asked(context: &Context) {
+    if context.env.get("JITBOX_LOG").is_some() {
+        ui::trace();
+    }
 }
 
 /// Whether we were started to be the keeper.

@@ -70,6 +70,7 @@ impl Progress {
 
     /// Says which part it is at.
     pub fn phase(&self, phase: &str) {
+        tracing::debug!(what = self.what, "{phase}");
         if let Some(spinner) = &self.spinner {
             spinner.set_message(format!("{}: {phase}", self.what));
         }
@@ -82,4 +83,17 @@ impl Drop for Progress {
             spinner.finish_and_clear();
         }
     }
+}
+
+/// Writes what is done, and how long it took, to standard error. Off unless it is asked for.
+pub fn trace() {
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .with_target(false)
+        .with_timer(tracing_subscriber::fmt::time::uptime())
+        .with_max_level(tracing::Level::DEBUG)
+        .finish();
+    // A second call changes nothing.
+    let _ = tracing::subscriber::set_global_default(subscriber);
 }

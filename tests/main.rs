@@ -16,6 +16,8 @@
 
 mod servers;
 mod support;
+mod terminal;
+mod transparency;
 
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
@@ -42,7 +44,11 @@ impl Case {
 }
 
 /// Every topic, with its cases.
-const TOPICS: &[(&str, &[Case])] = &[("servers", servers::CASES)];
+const TOPICS: &[(&str, &[Case])] = &[
+    ("servers", servers::CASES),
+    ("transparency", transparency::CASES),
+    ("terminal", terminal::CASES),
+];
 
 /// Tests that need no engine, `topic::case`.
 const PLAIN: &[(&str, fn())] = &[];

@@ -76,6 +76,7 @@ pub fn main() -> ExitCode {
     if shim::called_as_keeper(&context) {
         return shim::main(Launcher::Npx);
     }
+    shim::trace_if_asked(&context);
     let argv = std::iter::once(OsString::from("jitbox")).chain(context.args.iter().cloned());
     let line = match Line::try_parse_from(argv) {
         Ok(line) => line,

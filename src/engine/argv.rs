@@ -19,11 +19,6 @@ impl Argv {
     /// The engine's own options and the subcommand.
     fn of(engine: &Engine, subcommand: &[&str]) -> Self {
         let mut argv = engine.endpoint.clone();
-        if let (Kind::Podman, Some(runtime)) = (engine.kind, &engine.runtime) {
-            // A global option here, an option of `run` elsewhere.
-            argv.push("--runtime".into());
-            argv.push(runtime.into());
-        }
         argv.extend(subcommand.iter().map(OsString::from));
         Self(argv)
     }
@@ -49,7 +44,19 @@ impl Argv {
 
 /// `run`: one hardened container.
 pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
-    let mut argv = Argv::of(engine, &["run"]);
+    // The user's runtime is for the packages' code. Fetching runs none of it, needs the network,
+    // and not every runtime can give that.
+    let runtime = engine.runtime.as_ref().filter(|_| !matches!(plan.start, Start::Command(_)));
+    let mut argv = match (engine.kind, runtime) {
+        // A global option here, an option of `run` elsewhere.
+        (Kind::Podman, Some(runtime)) => Argv::of(engine, &["--runtime", runtime, "run"]),
+        (Kind::Docker | Kind::Nerdctl, Some(runtime)) => {
+            let mut argv = Argv::of(engine, &["run"]);
+            argv.option("--runtime", runtime);
+            argv
+        }
+        (_, None) => Argv::of(engine, &["run"]),
+    };
     let attached = matches!(plan.start, Start::Attached | Start::Command(_));
     argv.flag(if attached { "--interactive" } else { "--detach" });
     if attached || engine.removes_detached() {
@@ -107,18 +114,11 @@ fn confine(argv: &mut Argv, engine: &Engine, plan: &RunPlan) {
             .option("--user", format!("{BOX_ID}:{BOX_ID}")),
         User::Caller { uid, gid } => argv.option("--user", format!("{uid}:{gid}")),
     };
-    match engine.kind {
-        Kind::Podman => {
-            // podman copies the host's proxy variables, credentials included, into containers.
-            argv.flag("--http-proxy=false");
-            if plan.network == Network::None {
-                argv.flag("--no-hosts");
-            }
-        }
-        Kind::Docker | Kind::Nerdctl => {
-            if let Some(runtime) = &engine.runtime {
-                argv.option("--runtime", runtime);
-            }
+    if engine.kind == Kind::Podman {
+        // podman copies the host's proxy variables, credentials included, into containers.
+        argv.flag("--http-proxy=false");
+        if plan.network == Network::None {
+            argv.flag("--no-hosts");
         }
     }
 }
@@ -302,3 +302,7 @@ pub fn clear(engine: &Engine, run: &str) -> Vec<Vec<OsString>> {
     commands.push(unnamed.0);
     commands
 }
+
+#[cfg(test)]
+#[path = "argv_tests.rs"]
+mod tests;

@@ -35,7 +35,7 @@ const CLIENT_LIMIT: Duration = Duration::from_secs(20);
 const STOP_LIMIT: Duration = Duration::from_millis(1500);
 
 /// How long a program may take to end once its link has dropped.
-const GRACE_LIMIT: Duration = Duration::from_secs(4);
+const GRACE_LIMIT: Duration = Duration::from_secs(3);
 
 /// A daemon goes on for a moment with what a stopped command line had asked for.
 const AFTERMATH: Duration = Duration::from_secs(2);

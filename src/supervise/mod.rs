@@ -27,11 +27,11 @@ use stdio::{Streams, Writer};
 use terminal::Terminal;
 
 /// An MCP server has this long between the end of its input and SIGTERM …
-const EOF_TERM: Duration = Duration::from_millis(1200);
+const EOF_TERM: Duration = Duration::from_millis(1100);
 /// … and this long until SIGKILL: clients send a SIGTERM of their own after 2 s.
-const EOF_KILL: Duration = Duration::from_millis(1800);
+const EOF_KILL: Duration = Duration::from_millis(1700);
 /// An MCP server has this long between SIGTERM, SIGINT or SIGHUP and SIGKILL.
-const TERM_KILL: Duration = Duration::from_millis(850);
+const TERM_KILL: Duration = Duration::from_millis(750);
 /// A box that does not even answer SIGKILL is removed by the engine after this.
 const KILL_REMOVE: Duration = Duration::from_secs(2);
 

@@ -215,7 +215,10 @@ async fn greet(
         failure = client.failure() => return Err(failure),
     };
     match hello {
-        Some(FromGuest::Hello { version, boot_id }) if version == VERSION => Ok((sender, receiver, client, boot_id)),
+        Some(FromGuest::Hello { version, boot_id }) if version == VERSION => {
+            tracing::debug!("the link is up");
+            Ok((sender, receiver, client, boot_id))
+        }
         Some(_) => Err(Error::failed("the box speaks another version of the link")),
         None => Err(Error::new(Kind::Engine, "the engine could not start the box").because(client.last_words().await)),
     }

@@ -2,7 +2,6 @@
 
 use std::ffi::OsString;
 use std::io::Read;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::endpoint::{self, Endpoint};
@@ -106,14 +105,11 @@ fn make(
 /// The first program of that name that can be trusted; if there are only others, why not.
 fn search(context: &Context, machine: &Machine<'_>, kind: Kind) -> Result<Option<PathBuf>> {
     let path = context.env.get("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>());
+    let dirs = path.unwrap_or_default().into_iter().chain(machine.program_dirs.iter().cloned());
+    let Ok(path) = std::env::join_paths(dirs.filter(|dir| dir.is_absolute())) else { return Ok(None) };
+    let Ok(programs) = which::which_in_all(kind.name(), Some(path), "/") else { return Ok(None) };
     let mut refused = None;
-    for dir in path.unwrap_or_default().iter().chain(&machine.program_dirs).filter(|dir| dir.is_absolute()) {
-        let program = dir.join(kind.name());
-        let runs =
-            std::fs::metadata(&program).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0);
-        if !runs {
-            continue;
-        }
+    for program in programs {
         match trusted(&program, context.uid) {
             Ok(()) => return Ok(Some(program)),
             Err(e) => refused = refused.or(Some(e)),

@@ -1,0 +1,127 @@
+//! The whole command lines, per engine, as snapshots: a change of one flag on one engine shows.
+
+use super::*;
+use crate::engine::{Architecture, Enforces, Facts};
+
+fn engine(kind: Kind, rootless: bool, builder: Builder) -> Engine {
+    let limits = !rootless;
+    Engine {
+        kind,
+        program: format!("/usr/bin/{}", kind.name()).into(),
+        endpoint: if kind == Kind::Docker {
+            vec!["--host".into(), "unix:///run/docker.sock".into()]
+        } else {
+            Vec::new()
+        },
+        environment: Vec::new(),
+        runtime: None,
+        process_limit: Some(100_000),
+        facts: Facts {
+            version: "4.3.1".into(),
+            product: None,
+            rootless,
+            remote: false,
+            enforces: Enforces { memory: limits, pids: limits, cpus: limits },
+            builder,
+            architecture: Architecture::X86_64,
+            selinux: false,
+            same_kernel: Some(true),
+            local_refused: false,
+        },
+    }
+}
+
+fn all() -> [(&'static str, Engine); 5] {
+    [
+        ("docker", engine(Kind::Docker, false, Builder::Classic)),
+        ("docker-buildkit", engine(Kind::Docker, false, Builder::Buildkit)),
+        ("podman", engine(Kind::Podman, false, Builder::Buildah)),
+        ("podman-rootless", engine(Kind::Podman, true, Builder::Buildah)),
+        ("nerdctl", engine(Kind::Nerdctl, false, Builder::Buildkit)),
+    ]
+}
+
+fn plan(engine: &Engine, start: Start) -> RunPlan {
+    let place = |target: &str| Tmpfs { target: target.into(), size: 64 << 20, exec: false };
+    let mut tmpfs = vec![place("/tmp"), place("/state")];
+    tmpfs.extend(engine.own_tmpfs().iter().map(|target| place(target)));
+    RunPlan {
+        name: "jitbox-1-abc".into(),
+        image: "localhost/jitbox/npm-x:0123".into(),
+        labels: vec![(RUN_LABEL.into(), "jitbox-1-abc".into())],
+        user: if engine.maps_user() { User::Mapped } else { User::Caller { uid: 1000, gid: 1000 } },
+        mounts: vec![Mount { source: "/srv/a,\"b".into(), target: "/srv/link".into(), writable: false }],
+        tmpfs,
+        limits: Limits { memory: 512 << 20, cpus: 1.5, pids: 256, nofile: 4096 },
+        network: Network::None,
+        seccomp: "/data/seccomp/x.json".into(),
+        start,
+    }
+}
+
+fn lines(argv: &[OsString]) -> String {
+    argv.iter().map(|word| word.to_string_lossy() + "\n").collect()
+}
+
+#[test]
+fn run_detached() {
+    for (name, engine) in all() {
+        let start = match engine.carrier() {
+            crate::engine::caps::Carrier::Local(crate::engine::caps::Reach::Descriptor) => Start::Descriptor,
+            _ => Start::Socket("/run/user/1000/jitbox/runs/x/link".into()),
+        };
+        insta::assert_snapshot!(format!("run-{name}"), lines(&run(&engine, &plan(&engine, start))));
+    }
+}
+
+#[test]
+fn run_attached_and_with_a_network() {
+    for (name, mut engine) in all() {
+        engine.runtime = Some("runsc".into());
+        let mut plan = plan(&engine, Start::Attached);
+        plan.network = Network::Engine;
+        plan.user = User::Nobody;
+        plan.mounts.clear();
+        insta::assert_snapshot!(format!("attached-{name}"), lines(&run(&engine, &plan)));
+    }
+}
+
+#[test]
+fn build_and_clear() {
+    for (name, engine) in all() {
+        let plan = BuildPlan {
+            image: "localhost/jitbox/npm-x:0123".into(),
+            context: "/data/builds/x".into(),
+            args: vec![("BASE".into(), "docker.io/library/node:24-trixie-slim".into())],
+            labels: vec![("io.jitbox.lock.sha256".into(), "ab".into())],
+            secrets: if engine.builds_with_secrets() {
+                vec![("npmrc".into(), "/data/s/npmrc".into())]
+            } else {
+                Vec::new()
+            },
+        };
+        let mut text = lines(&build(&engine, &plan));
+        for command in clear(&engine, "jitbox-1-abc") {
+            text.push_str("--\n");
+            text.push_str(&lines(&command));
+        }
+        insta::assert_snapshot!(format!("build-{name}"), text);
+    }
+}
+
+#[test]
+fn no_line_gives_away_more_than_it_must() {
+    for (name, engine) in all() {
+        for start in [Start::Attached, Start::Descriptor, Start::Socket("/x".into())] {
+            let text = lines(&run(&engine, &plan(&engine, start)));
+            for must in
+                ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none", "--pull=never"]
+            {
+                assert!(text.lines().any(|line| line == must), "{name}: {must}");
+            }
+            for never in ["--privileged", "--volume", "-v", "--env", "--publish", "--pid", "--device", "--cap-add"] {
+                assert!(!text.lines().any(|line| line.split('=').next() == Some(never)), "{name}: {never}");
+            }
+        }
+    }
+}
