@@ -5,8 +5,10 @@ base_images=$state/images
 journal=$state/journal
 project=$(cd "$scripts/../.." && pwd) # the folder that holds the checkout and its siblings
 
-debian_packages=(docker.io podman crun netavark aardvark-dns fuse-overlayfs slirp4netns uidmap mmdebstrap iptables
-  containernetworking-plugins containerd runc iproute2 util-linux)
+host_packages=(uidmap iptables iproute2 util-linux) # what each lane's part is added to
+podman_packages=(podman crun netavark aardvark-dns fuse-overlayfs slirp4netns)
+docker_packages=(docker.io)
+nerdctl_packages=(containernetworking-plugins containerd runc)
 house_packages=(ca-certificates podman crun netavark aardvark-dns passt slirp4netns fuse-overlayfs uidmap docker.io
   docker-cli docker-buildx iptables procps iproute2 python3-minimal git runsc)
 # The house's own bridges: docker's, podman's.
@@ -329,7 +331,10 @@ up() {
 
 # The order is about time on two cores: the base images and the house are made beside the installation of the packages.
 bring_up() {
-  local house_job='' images_job='' packages_job=''
+  local house_job='' images_job='' packages_job='' packages=("${host_packages[@]}")
+  if wants podman podman-rootless; then packages+=("${podman_packages[@]}"); fi
+  if wants docker; then packages+=("${docker_packages[@]}"); fi
+  if wants nerdctl; then packages+=("${nerdctl_packages[@]}"); fi
   installed mmdebstrap uidmap || step apt-first 'apt: what builds images' apt_first || die 'can not go on'
   if [ ! -s "$base_images/python.tar" ]; then
     step base-images 'base images' make_base_images & images_job=$!
@@ -337,8 +342,8 @@ bring_up() {
   if wants docker-buildkit podman5 podman5-rootless && ! house_made; then
     step house 'the house' make_house & house_job=$!
   fi
-  if ! installed "${debian_packages[@]}"; then
-    step apt 'apt: engines' apt_install "${debian_packages[@]}" & packages_job=$!
+  if ! installed "${packages[@]}"; then
+    step apt 'apt: engines' apt_install "${packages[@]}" & packages_job=$!
   fi
   [ -z "$packages_job" ] || wait "$packages_job" || die 'can not go on'
   step host 'host: user, mounts, settings' set_up_host || die 'can not go on'
