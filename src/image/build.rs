@@ -17,7 +17,7 @@ use crate::plan::BuildPlan;
 use crate::policy::{self, Decided};
 use crate::state::Layout;
 use crate::state::runs::{Ends, Run};
-use crate::supervise::keeper::{Keeper, Task};
+use crate::supervise::keeper::{self, Keeper, Task};
 use crate::{digest, supervise, ui};
 
 /// How long npm or uv may take to resolve a tree.
@@ -156,6 +156,7 @@ impl Making<'_> {
         if output.status.success() {
             return Ok(());
         }
+        keeper::end_steps(&run.name);
         for command in supervise::clearing(self.engine, &run.name) {
             command.output(&[], LOOK_LIMIT)?;
         }

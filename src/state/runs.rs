@@ -57,6 +57,11 @@ impl Folders {
         Self { run, build: layout.build_contexts().join(name) }
     }
 
+    /// The run's name.
+    pub fn name(&self) -> String {
+        self.build.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// The run's command line, if it is still there, and how it ends.
     pub fn client(&self) -> Option<(u32, Ends)> {
         let client: Client = serde_json::from_slice(&std::fs::read(self.run.join(CLIENT)).ok()?).ok()?;

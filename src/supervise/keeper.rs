@@ -10,7 +10,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{SigSet, Signal, killpg};
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
 use nix::sys::termios::{SetArg, Termios, tcgetattr, tcsetattr};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,8 @@ fn undo(task: &Task, done: bool) {
         None => None,
     };
     let stopped = !done && task.folders.as_ref().is_some_and(end_client);
+    let steps = || task.folders.iter().filter(|_| !done).for_each(|folders| end_steps(&folders.name()));
+    steps();
     if !done && let Some(command) = &task.ended {
         let _ = command.output(&[], GRACE_LIMIT);
     }
@@ -132,6 +134,7 @@ fn undo(task: &Task, done: bool) {
     let mut answered = commands.iter().all(|command| run(command));
     if stopped && !commands.is_empty() {
         std::thread::sleep(AFTERMATH);
+        steps();
         answered = commands.iter().all(|command| run(command));
     }
     // Nobody is left to be told: what did not work is tried again by the next start, which
@@ -182,6 +185,20 @@ fn end_client(folders: &Folders) -> bool {
         let _ = killpg(group, Signal::SIGKILL);
     }
     true
+}
+
+/// Ends the steps of a build that has lost its builder: podman's go on by themselves. Each has
+/// the run's name in its environment, as a build argument.
+pub fn end_steps(run: &str) {
+    let mark = format!("RUN={run}");
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
+        if environment.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes())
+            && let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok())
+        {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
 }
 
 fn saved_terminal() -> Option<(File, Termios)> {
