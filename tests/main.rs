@@ -17,6 +17,8 @@
 mod death;
 mod servers;
 mod support;
+mod terminal;
+mod transparency;
 
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
@@ -43,7 +45,12 @@ impl Case {
 }
 
 /// Every topic, with its cases.
-const TOPICS: &[(&str, &[Case])] = &[("death", death::CASES), ("servers", servers::CASES)];
+const TOPICS: &[(&str, &[Case])] = &[
+    ("death", death::CASES),
+    ("servers", servers::CASES),
+    ("transparency", transparency::CASES),
+    ("terminal", terminal::CASES),
+];
 
 /// Tests that need no engine, `topic::case`.
 const PLAIN: &[(&str, fn())] = &[];

@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 
 use jitbox_guest::protocol::Launch;
 use nix::pty::Winsize;
+use nix::sys::signal::SigSet;
 use nix::unistd::Pid;
 
 /// The error number when a launch fails without one.
@@ -62,6 +63,7 @@ pub fn window(rows: u16, columns: u16) -> Winsize {
     Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
 }
 
+#[expect(unsafe_code, reason = "a signal mask can only be reset between fork and exec")]
 #[expect(clippy::disallowed_methods, reason = "starting the program is what the guest is for")]
 fn command(launch: &Launch, [stdin, stdout, stderr]: [OwnedFd; 3]) -> Command {
     let text = |bytes: &Vec<u8>| OsString::from_vec(bytes.clone());
@@ -75,6 +77,11 @@ fn command(launch: &Launch, [stdin, stdout, stderr]: [OwnedFd; 3]) -> Command {
     }
     command.current_dir(text(&launch.cwd));
     command.stdin(Stdio::from(stdin)).stdout(Stdio::from(stdout)).stderr(Stdio::from(stderr));
+    // What the guest blocks for its signalfd would stay blocked (execve(2)).
+    // SAFETY: sigprocmask(2) is async-signal-safe, and nothing here allocates.
+    unsafe {
+        command.pre_exec(|| Ok(SigSet::empty().thread_set_mask()?));
+    }
     command
 }
 

@@ -146,6 +146,11 @@ impl Program {
                 self.kill_everything();
                 break;
             }
+            // Before waiting: what came in one piece with the launch is in our hands already.
+            while let Some(message) = link.take()? {
+                self.obey(message);
+            }
+            self.feed(&mut link);
             let ready = self.wait(&link, signals)?;
             if ready.signals {
                 self.forward(signals);
@@ -153,10 +158,6 @@ impl Program {
             if ready.link && !link.read() {
                 self.link_dropped();
             }
-            while let Some(message) = link.take()? {
-                self.obey(message);
-            }
-            self.feed(&mut link);
             self.collect(&mut link, ready.outputs);
             if self.end.is_none()
                 && (self.watch.memory > 0 || self.watch.pids > 0)

@@ -123,6 +123,12 @@ fn own(asked: &Asked<'_>, network: Network) -> Vec<(OsString, OsString)> {
         ("TMPDIR".into(), "/tmp".into()),
         ("TERM".into(), term),
     ];
+    if !asked.paths.is_empty() {
+        // A mounted repository's owner is rarely the box's user; git works on it all the same
+        // (git-config(1), safe.directory and GIT_CONFIG_COUNT).
+        let settings = [("COUNT", "1"), ("KEY_0", "safe.directory"), ("VALUE_0", "*")];
+        own.extend(settings.map(|(name, value)| (format!("GIT_CONFIG_{name}").into(), value.into())));
+    }
     if network != Network::None {
         for name in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"] {
             own.push((name.into(), "/jitbox/ca.pem".into()));

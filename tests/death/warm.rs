@@ -1,10 +1,11 @@
 //! What a warm start needs: one call of the engine, and nothing from the network.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::SERVER;
 use crate::support::lane::testbed;
+use crate::support::run::finish;
 use crate::support::{Carrier, Home, Lane, run};
 
 /// Nobody listens there.
@@ -33,8 +34,9 @@ pub fn one_call(lane: &'static Lane) {
     let mut traced = Command::new("strace");
     traced.args(["--follow-forks", "--quiet=all", "--string-limit=200", "--trace=connect,execve,fork,vfork,clone,clone3"]);
     traced.arg("--output").arg(&log).arg("--").arg(command.get_program()).args(command.get_args());
-    traced.current_dir(&home.dir);
-    assert_eq!(run(traced, b"").ok().text(), "moo\n");
+    traced.current_dir(&home.dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Its input stays open: it is slow enough to be ended for its end.
+    assert_eq!(finish(traced.spawn().unwrap()).ok().text(), "moo\n");
 
     let calls = Calls::read(&std::fs::read_to_string(&log).unwrap());
     let keepers = usize::from(lane.engine() == "nerdctl");
@@ -58,16 +60,18 @@ impl Calls {
         let mut calls = Self::default();
         let mut threads: BTreeSet<&str> = BTreeSet::new();
         let mut children: BTreeSet<&str> = BTreeSet::new();
+        let mut programs: BTreeMap<&str, &str> = BTreeMap::new();
         let mut unfinished: BTreeMap<&str, &str> = BTreeMap::new();
         for line in log.lines() {
             let Some((pid, call)) = line.split_once(' ') else { continue };
             let call = call.trim();
-            if threads.is_empty() || call.starts_with("execve(") && call.contains("/npx-safe\", [") && call.ends_with("= 0") {
+            if call.starts_with("execve(\"") && call.contains("/npx-safe\", [") {
                 // The test bed becomes the shim.
                 threads.insert(pid);
             }
-            if call.starts_with("execve(") && children.remove(pid) {
-                calls.programs.push(call.to_owned());
+            if call.starts_with("execve(") {
+                // It may come before we see the fork's result.
+                programs.entry(pid).or_insert(call);
             }
             if !threads.contains(pid) {
                 continue;
@@ -86,6 +90,7 @@ impl Calls {
                 if begun.contains("CLONE_THREAD") { threads.insert(new) } else { children.insert(new) };
             }
         }
+        calls.programs = children.iter().filter_map(|pid| programs.get(pid)).map(|call| (*call).to_owned()).collect();
         calls
     }
 }
