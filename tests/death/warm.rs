@@ -41,7 +41,9 @@ pub fn one_call(lane: &'static Lane) {
     let calls = Calls::read(&std::fs::read_to_string(&log).unwrap());
     let keepers = usize::from(lane.engine() == "nerdctl");
     let (ours, engines): (Vec<_>, Vec<_>) = calls.programs.iter().partition(|p| p.contains("/proc/self/exe"));
-    assert_eq!((engines.len(), ours.len()), (1, keepers), "{:#?}", calls.programs);
+    assert_eq!(engines.len(), 1, "{:#?}", calls.programs);
+    // Another one may clear up after somebody else.
+    assert!(ours.len() >= keepers, "{:#?}", calls.programs);
     assert!(engines[0].contains(&format!("/{}\"", lane.engine())), "{engines:?}");
     assert!(calls.internet.is_empty(), "{:#?}", calls.internet);
 }
