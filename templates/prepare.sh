@@ -6,7 +6,7 @@ cd /
 # they say: that is how it is noticed. Our process group is this step and nothing else.
 (
   trap '' PIPE
-  while sleep 2; do printf '\n' || kill -KILL 0; done
+  while sleep 1; do printf '\n' || kill -KILL 0; done
 ) &
 watch=$!
 trap 'kill "$watch" 2>/dev/null || true' EXIT

@@ -131,7 +131,8 @@ fn plan(lane: &'static Lane) {
     assert_eq!(plan["resolved"]["locked"], true, "{plan}");
     assert_eq!(plan["policy"]["network"], "none");
     let run_step: Vec<&str> = plan["steps"][0]["argv"].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    for flag in ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none", "--pull=never"] {
+    for flag in ["--read-only", "--cap-drop=ALL", "--security-opt=no-new-privileges", "--network=none", "--pull=never"]
+    {
         assert!(run_step.contains(&flag), "{flag}: {run_step:?}");
     }
     assert!(run_step.contains(&Carrier::Chosen.word(lane)), "{run_step:?}");

@@ -1,10 +1,11 @@
 //! What a warm start needs: one call of the engine, and nothing from the network.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use super::SERVER;
 use crate::support::lane::testbed;
+use crate::support::run::finish;
 use crate::support::{Carrier, Home, Lane, run};
 
 /// Nobody listens there.
@@ -38,13 +39,16 @@ pub fn one_call(lane: &'static Lane) {
         "--trace=connect,execve,fork,vfork,clone,clone3",
     ]);
     traced.arg("--output").arg(&log).arg("--").arg(command.get_program()).args(command.get_args());
-    traced.current_dir(&home.dir);
-    assert_eq!(run(traced, b"").ok().text(), "moo\n");
+    traced.current_dir(&home.dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    // Its input stays open: it is slow enough to be ended for its end.
+    assert_eq!(finish(traced.spawn().unwrap()).ok().text(), "moo\n");
 
     let calls = Calls::read(&std::fs::read_to_string(&log).unwrap());
     let keepers = usize::from(lane.engine() == "nerdctl");
     let (ours, engines): (Vec<_>, Vec<_>) = calls.programs.iter().partition(|p| p.contains("/proc/self/exe"));
-    assert_eq!((engines.len(), ours.len()), (1, keepers), "{:#?}", calls.programs);
+    assert_eq!(engines.len(), 1, "{:#?}", calls.programs);
+    // Another one may clear up after somebody else.
+    assert!(ours.len() >= keepers, "{:#?}", calls.programs);
     assert!(engines[0].contains(&format!("/{}\"", lane.engine())), "{engines:?}");
     assert!(calls.internet.is_empty(), "{:#?}", calls.internet);
 }
@@ -63,18 +67,18 @@ impl Calls {
         let mut calls = Self::default();
         let mut threads: BTreeSet<&str> = BTreeSet::new();
         let mut children: BTreeSet<&str> = BTreeSet::new();
+        let mut programs: BTreeMap<&str, &str> = BTreeMap::new();
         let mut unfinished: BTreeMap<&str, &str> = BTreeMap::new();
         for line in log.lines() {
             let Some((pid, call)) = line.split_once(' ') else { continue };
             let call = call.trim();
-            if threads.is_empty()
-                || call.starts_with("execve(") && call.contains("/npx-safe\", [") && call.ends_with("= 0")
-            {
+            if call.starts_with("execve(\"") && call.contains("/npx-safe\", [") {
                 // The test bed becomes the shim.
                 threads.insert(pid);
             }
-            if call.starts_with("execve(") && children.remove(pid) {
-                calls.programs.push(call.to_owned());
+            if call.starts_with("execve(") {
+                // It may come before we see the fork's result.
+                programs.entry(pid).or_insert(call);
             }
             if !threads.contains(pid) {
                 continue;
@@ -97,6 +101,7 @@ impl Calls {
                 };
             }
         }
+        calls.programs = children.iter().filter_map(|pid| programs.get(pid)).map(|call| (*call).to_owned()).collect();
         calls
     }
 }
