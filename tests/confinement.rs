@@ -68,7 +68,8 @@ const CAPABILITIES: [&str; 5] = ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb
 fn process_inside(lane: &'static Lane) {
     for carrier in CARRIERS {
         let home = Home::warmed(lane, carrier, &[&COWSAY]);
-        let done = run(home.node("process.stdout.write(require('fs').readFileSync('/proc/self/status'))", &[]), b"").ok();
+        let done =
+            run(home.node("process.stdout.write(require('fs').readFileSync('/proc/self/status'))", &[]), b"").ok();
         let status = done.text();
         for id in field(&status, "Uid").into_iter().chain(field(&status, "Gid")) {
             assert_ne!(id, "0", "{status}");
@@ -149,7 +150,8 @@ fn network(lane: &'static Lane) {
         net.connect(53, '8.8.8.8').on('error', e => console.log('refused', e.code)).on('connect', () => console.log('CONNECTED'))
             .setTimeout(5000, () => { console.log('refused TIMEOUT'); process.exit() })";
     let text = run(home.node(script, &[]), b"").ok().text();
-    let devices: Vec<&str> = text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
+    let devices: Vec<&str> =
+        text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
     assert_eq!(devices, ["lo"], "{text}");
     assert!(text.contains("refused"), "{text}");
 }
@@ -164,8 +166,10 @@ fn environment(lane: &'static Lane) {
     command.stdin(Stdio::null());
     let done = run(command, b"").ok();
     let seen: serde_json::Map<String, Value> = serde_json::from_slice(&done.stdout).unwrap();
-    let names: Vec<&str> = seen.keys().map(String::as_str).filter(|name| !name.to_lowercase().ends_with("_proxy")).collect();
-    let mut names: Vec<&str> = names.into_iter().filter(|name| !name.starts_with("LC_") && !name.starts_with("LANG")).collect();
+    let names: Vec<&str> =
+        seen.keys().map(String::as_str).filter(|name| !name.to_lowercase().ends_with("_proxy")).collect();
+    let mut names: Vec<&str> =
+        names.into_iter().filter(|name| !name.starts_with("LC_") && !name.starts_with("LANG")).collect();
     names.sort_unstable();
     assert_eq!(names, ["HOME", "MY_TOKEN", "PATH", "TERM", "TMPDIR", "TZ"]);
     assert_eq!(seen["HOME"], "/state");
@@ -176,7 +180,8 @@ fn secrets(lane: &'static Lane) {
     for carrier in CARRIERS {
         let home = Home::warmed(lane, carrier, &[&COWSAY]);
         let secret = format!("s3cr3t-{}-{}", std::process::id(), carrier.word(lane));
-        let running = Running::start(&home, &[&format!("MY_TOKEN={secret}")], "console.log('<' + process.env.MY_TOKEN + '>')");
+        let running =
+            Running::start(&home, &[&format!("MY_TOKEN={secret}")], "console.log('<' + process.env.MY_TOKEN + '>')");
         let inspected = lane.inspect(&running.container);
         assert!(inspected.contains(&running.container.name));
         assert!(!inspected.contains(&secret), "inspect shows it");
@@ -187,7 +192,8 @@ fn secrets(lane: &'static Lane) {
         }
         let kept = std::process::Command::new("grep").args(["-rlF", &secret]).arg(&home.dir).output().unwrap();
         assert!(kept.stdout.is_empty(), "{}", String::from_utf8_lossy(&kept.stdout));
-        let kept = lane.command("sh").args(["-c", "grep -rlF \"$1\" \"$XDG_RUNTIME_DIR/jitbox\"", "sh", &secret]).output();
+        let kept =
+            lane.command("sh").args(["-c", "grep -rlF \"$1\" \"$XDG_RUNTIME_DIR/jitbox\"", "sh", &secret]).output();
         assert!(kept.unwrap().stdout.is_empty());
         let said = running.end(lane);
         assert!(said.contains(&format!("<{secret}>")), "{said}");
@@ -196,7 +202,8 @@ fn secrets(lane: &'static Lane) {
 
 /// Which limits the engine itself keeps, as jitbox found out.
 fn enforces(home: &Home) -> Value {
-    let report: Value = serde_json::from_slice(&run(home.shim("jitbox", ["doctor", "--json"]), b"").ok().stdout).unwrap();
+    let report: Value =
+        serde_json::from_slice(&run(home.shim("jitbox", ["doctor", "--json"]), b"").ok().stdout).unwrap();
     report["chosen"]["facts"]["enforces"].clone()
 }
 
@@ -253,7 +260,11 @@ fn too_much_memory(lane: &'static Lane) {
         assert_eq!(done.code(), 137, "{}\n{}", done.status, done.words());
         assert!(!done.text().contains("HAVE"));
         if watched {
-            assert!(done.stderr.contains("MiB of memory") && done.stderr.contains("[limits] memory"), "{}", done.stderr);
+            assert!(
+                done.stderr.contains("MiB of memory") && done.stderr.contains("[limits] memory"),
+                "{}",
+                done.stderr
+            );
         }
         nothing_left(lane, done.pid);
     }

@@ -274,11 +274,15 @@ fn passed_descriptors() {
     let (stdin, mut to_it) = std::io::pipe().unwrap();
     let (mut from_it, stdout) = std::io::pipe().unwrap();
     let stderr = stdout.try_clone().unwrap();
-    let launch = Launch { stdio: Streams::Passed, ..shell("read a; echo \"got $a\"; ls -l /proc/self/fd | grep -c socket: >&2; exit 3") };
+    let launch = Launch {
+        stdio: Streams::Passed,
+        ..shell("read a; echo \"got $a\"; ls -l /proc/self/fd | grep -c socket: >&2; exit 3")
+    };
     let fds = [stdin.as_raw_fd(), stdout.as_raw_fd(), stderr.as_raw_fd()];
     let bytes = ToGuest::Launch(launch).encode();
     let link = guest.link.as_ref().unwrap().as_raw_fd();
-    let sent = sendmsg::<()>(link, &[IoSlice::new(&bytes)], &[ControlMessage::ScmRights(&fds)], MsgFlags::empty(), None);
+    let sent =
+        sendmsg::<()>(link, &[IoSlice::new(&bytes)], &[ControlMessage::ScmRights(&fds)], MsgFlags::empty(), None);
     assert_eq!(sent, Ok(bytes.len()));
     drop((stdin, stdout, stderr));
     to_it.write_all(b"moo\n").unwrap();
@@ -355,7 +359,8 @@ fn malformed() {
     guest.send(&[0xff; 64]);
     assert_eq!(guest.code(), Some(125));
     // Without a PID namespace around it, ending its children is not the kernel's work.
-    let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(program.cast_signed()), nix::sys::signal::Signal::SIGKILL);
+    let _ =
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(program.cast_signed()), nix::sys::signal::Signal::SIGKILL);
 }
 
 fn watch() {

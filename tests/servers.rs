@@ -32,7 +32,13 @@ fn expected(package: &str) -> Vec<String> {
 
 /// Starts the line's server with `args` on both carriers, compares its tools, and lets `use_it`
 /// work with it.
-fn serve(lane: &'static Lane, line: &Line, package: &str, args: &dyn Fn(&Home) -> Vec<String>, use_it: fn(&mut Client, &Home)) {
+fn serve(
+    lane: &'static Lane,
+    line: &Line,
+    package: &str,
+    args: &dyn Fn(&Home) -> Vec<String>,
+    use_it: fn(&mut Client, &Home),
+) {
     for carrier in CARRIERS {
         let home = Home::warmed(lane, carrier, &[line]);
         let mut words: Vec<String> = line.args.iter().take_while(|w| **w != "/tmp").map(|w| (*w).to_owned()).collect();
@@ -84,7 +90,8 @@ fn time(lane: &'static Lane) {
 fn git(lane: &'static Lane) {
     let repository = |home: &Home| {
         let dir = home.folder("repository");
-        let script = "git init -q -b main && git -c user.name=t -c user.email=t@example.com commit -q --allow-empty -m first";
+        let script =
+            "git init -q -b main && git -c user.name=t -c user.email=t@example.com commit -q --allow-empty -m first";
         let made = std::process::Command::new("sh").args(["-c", script]).current_dir(&dir).status().unwrap();
         assert!(made.success());
         home.own(&dir);
@@ -95,4 +102,3 @@ fn git(lane: &'static Lane) {
         assert!(log.contains("first"), "{log}");
     });
 }
-

@@ -92,8 +92,9 @@ fn deaths_by_signal(lane: &'static Lane) {
 fn signals_reach_the_program(lane: &'static Lane) {
     both(lane, |home| {
         for (name, number) in [("SIGTERM", 15), ("SIGINT", 2), ("SIGHUP", 1), ("SIGUSR1", 10), ("SIGUSR2", 12)] {
-            let script =
-                format!("process.on('{name}', () => process.exit(33)); console.log('up'); setInterval(() => {{}}, 1000)");
+            let script = format!(
+                "process.on('{name}', () => process.exit(33)); console.log('up'); setInterval(() => {{}}, 1000)"
+            );
             let mut command = home.node(&script, &[]);
             command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
             let mut child = command.spawn().unwrap();

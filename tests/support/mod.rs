@@ -5,8 +5,8 @@ pub mod lane;
 pub mod mcp;
 pub mod run;
 
-pub use home::{Carrier, Home, Line};
-pub use lane::{Lane, leftovers};
+pub use home::{Carrier, Home};
+pub use lane::Lane;
 pub use run::{Done, run};
 
 use std::time::{Duration, Instant};
