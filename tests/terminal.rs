@@ -86,6 +86,14 @@ impl Screen {
     }
 }
 
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // Only a failed test comes here with a running program.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn both(lane: &'static Lane, what: impl Fn(&Home)) {
     for carrier in CARRIERS {
         what(&Home::warmed(lane, carrier, &[&COWSAY]));
