@@ -18,6 +18,8 @@ fi
 echo 'box:x:65532:65532:box:/state:/usr/sbin/nologin' >> /etc/passwd
 echo 'box:x:65532:' >> /etc/group
 mkdir -p /app /state
+# Older runc gives a tmpfs the mode of the folder that it covers.
+chmod 1777 /state
 if [ -n "${APT:-}" ]; then
   export DEBIAN_FRONTEND=noninteractive
   apt-get -qq -o Acquire::https::CaInfo=/jitbox/ca.pem update

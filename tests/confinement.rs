@@ -53,7 +53,16 @@ impl Running {
         let status = wait(&mut self.child, PATIENCE);
         assert!(status.is_some(), "did not end after SIGTERM");
         nothing_left(lane, self.child.id());
-        String::from_utf8_lossy(&self.stdout.take(PATIENCE)).into_owned()
+        String::from_utf8_lossy(&std::mem::replace(&mut self.stdout, collect(std::io::empty())).take(PATIENCE))
+            .into_owned()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // Only a failed test comes here with a running program.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

@@ -60,8 +60,6 @@ impl Screen {
     fn wait_for(&mut self, words: &str) {
         let deadline = std::time::Instant::now() + PATIENCE;
         while !self.text().contains(words) {
-            let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none() || self.text().contains(words), "ended ({ended:?}): {}", self.text());
             assert!(std::time::Instant::now() < deadline, "`{words}` never came: {}", self.text());
             std::thread::sleep(std::time::Duration::from_millis(10));
         }
@@ -85,6 +83,14 @@ impl Screen {
 
     fn end(&mut self) -> ExitStatus {
         wait(&mut self.child, PATIENCE).unwrap_or_else(|| panic!("did not end: {}", self.text()))
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        // Only a failed test comes here with a running program.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

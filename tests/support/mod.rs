@@ -5,14 +5,14 @@ pub mod lane;
 pub mod mcp;
 pub mod run;
 
-pub use home::{Carrier, Home, Line};
-pub use lane::{Lane, leftovers};
+pub use home::{Carrier, Home};
+pub use lane::Lane;
 pub use run::{Done, run};
 
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is expected to happen at all.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `look` finds something; panics with `what` when it takes too long.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
