@@ -225,6 +225,10 @@ pub fn unread_input(lane: &'static Lane) {
             scope.spawn(move || child.wait());
             traces.gone(lane)
         });
-        eprintln!("{}: unread input, {carrier:?}: gone {:.2} s after the start", lane.name, begun.elapsed().as_secs_f32());
+        eprintln!(
+            "{}: unread input, {carrier:?}: gone {:.2} s after the start",
+            lane.name,
+            begun.elapsed().as_secs_f32()
+        );
     }
 }

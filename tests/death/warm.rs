@@ -32,7 +32,12 @@ pub fn one_call(lane: &'static Lane) {
     let command = home.shim_with(&NOWHERE, SERVER.shim, SERVER.args);
     let log = home.dir.join("calls");
     let mut traced = Command::new("strace");
-    traced.args(["--follow-forks", "--quiet=all", "--string-limit=200", "--trace=connect,execve,fork,vfork,clone,clone3"]);
+    traced.args([
+        "--follow-forks",
+        "--quiet=all",
+        "--string-limit=200",
+        "--trace=connect,execve,fork,vfork,clone,clone3",
+    ]);
     traced.arg("--output").arg(&log).arg("--").arg(command.get_program()).args(command.get_args());
     traced.current_dir(&home.dir).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     // Its input stays open: it is slow enough to be ended for its end.
@@ -89,7 +94,11 @@ impl Calls {
             let forks = ["fork(", "vfork(", "clone(", "clone3("].iter().any(|name| begun.starts_with(name));
             if let Some((_, result)) = call.rsplit_once("= ").filter(|_| forks) {
                 let new = result.split_whitespace().next().unwrap_or_default();
-                if begun.contains("CLONE_THREAD") { threads.insert(new) } else { children.insert(new) };
+                if begun.contains("CLONE_THREAD") {
+                    threads.insert(new)
+                } else {
+                    children.insert(new)
+                };
             }
         }
         calls.programs = children.iter().filter_map(|pid| programs.get(pid)).map(|call| (*call).to_owned()).collect();
