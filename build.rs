@@ -3,6 +3,7 @@
 //! They are static and linked with the linker that comes with Rust, so that neither a C
 //! toolchain nor a cross compiler is needed.
 
+use std::hash::{DefaultHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
@@ -20,6 +21,10 @@ fn main() {
         if let Err(e) = fs::copy(&built, &to) {
             panic!("can't copy {} to {}: {e}", built.display(), to.display());
         }
+        let bytes = fs::read(&to).unwrap_or_else(|e| panic!("can't read {}: {e}", to.display()));
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&bytes);
+        println!("cargo::rustc-env=JITBOX_GUEST_{}={:016x}", architecture.to_uppercase(), hasher.finish());
     }
 }
 

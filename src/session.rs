@@ -12,6 +12,7 @@ use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
 use crate::image::base::Base;
 use crate::image::build::{self, Making, Sources};
+use crate::image::template::guest_id;
 use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::plan::STATE_DIR;
@@ -71,7 +72,7 @@ impl<'a> Session<'a> {
     pub fn find_or_make(&self, launch: &Launch) -> Result<BoxRecord> {
         let request = self.request(launch);
         if let Some(record) = boxes::find(&self.layout, &request)? {
-            return Ok(record);
+            return self.up_to_date(launch, record);
         }
         let waiting = || ui::note("waiting for another start that makes the same box");
         let _lock = lock::take(&self.layout.lock(&request.key()), waiting)?;
@@ -80,6 +81,16 @@ impl<'a> Session<'a> {
             return Ok(record);
         }
         self.make(launch, request).map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })
+    }
+
+    /// An image holds the guest of the jitbox that made it. After an upgrade it is made again,
+    /// from the same lock.
+    fn up_to_date(&self, launch: &Launch, record: BoxRecord) -> Result<BoxRecord> {
+        if record.guest == guest_id(self.engine.facts.architecture) {
+            return Ok(record);
+        }
+        self.remake(launch, &record)?;
+        Ok(boxes::find(&self.layout, &record.request)?.unwrap_or(record))
     }
 
     /// Without a network only what is here can be run: names it.
@@ -153,13 +164,10 @@ impl<'a> Session<'a> {
         let locked = crate::image::lock::Lock::parse(record.request.ecosystem, record.lock.clone())?;
         making.build(&locked)?;
         let image = making.image(&locked);
-        if image != record.image {
-            // Another version of jitbox made the record: the box is the same, its image is not.
-            let mut record = record.clone();
-            record.image = image;
-            boxes::activate(&self.layout, &record)?;
-        }
-        Ok(())
+        let mut record = record.clone();
+        record.image = image;
+        guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
+        boxes::activate(&self.layout, &record)
     }
 
     /// What a container that fetches needs to reach the user's registries.

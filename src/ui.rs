@@ -56,7 +56,9 @@ impl Progress {
     pub fn new(terminal: bool, what: &str) -> Self {
         let spinner = terminal.then(|| {
             let target = indicatif::ProgressDrawTarget::stderr();
-            let spinner = indicatif::ProgressBar::with_draw_target(None, target);
+            // The default style is a bar's, which shows no message.
+            let style = indicatif::ProgressStyle::default_spinner();
+            let spinner = indicatif::ProgressBar::with_draw_target(None, target).with_style(style);
             spinner.enable_steady_tick(std::time::Duration::from_millis(120));
             spinner
         });

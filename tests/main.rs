@@ -58,7 +58,8 @@ const TOPICS: &[(&str, &[Case])] = &[
 ];
 
 /// Tests that need no engine, `topic::case`.
-const PLAIN: &[&[(&str, fn())]] = &[cli::PLAIN, guest::PLAIN];
+type Plain = (&'static str, fn());
+const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();

@@ -33,7 +33,7 @@ use crate::context::Context;
 use crate::engine::{Engine, Facts, Kind};
 use crate::error::{Error, Result};
 use crate::exec::Cmd;
-use crate::state::Layout;
+use crate::state::{Layout, lock};
 
 /// A virtual machine that has to wake up first takes its time.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -216,6 +216,12 @@ impl Search<'_> {
             Memory::Holds(_) if pass_over => return Attempt::PassedOver(Box::new(candidate)),
             Memory::Aged(same) => same_kernel = same,
             Memory::Holds(_) | Memory::Nothing => {}
+        }
+        // Many first starts at once ask once: an engine that is asked by all of them at a time may
+        // not answer any in time.
+        let _asking = lock::take(&self.layout.lock("engines"), || {}).ok();
+        if let Memory::Holds(Record { facts: Some(facts), .. }) = cache::recall(self.layout, &candidate, &fingerprint) {
+            return Attempt::Usable(Box::new(candidate.engine(facts)));
         }
         match self.ask(candidate, fingerprint, same_kernel) {
             Ok((candidate, facts)) => Attempt::Usable(Box::new(candidate.engine(facts))),

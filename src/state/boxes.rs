@@ -10,6 +10,7 @@ use crate::digest;
 use crate::engine::Architecture;
 use crate::error::{Doing, Result};
 use crate::image::lock::Locked;
+use crate::image::template::guest_id;
 use crate::launch::Launch;
 use crate::package::{Ecosystem, PinnedPackage};
 
@@ -60,6 +61,9 @@ pub struct BoxRecord {
     pub packages: Vec<PinnedPackage>,
     /// The image's name.
     pub image: String,
+    /// The guest in the image: another version of jitbox has another one.
+    #[serde(default)]
+    pub guest: String,
     /// The base image's name.
     pub base: String,
     /// Debian packages in the image.
@@ -93,11 +97,13 @@ impl BoxRecord {
         (tree, lock): (Vec<Locked>, String),
     ) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+        let guest = guest_id(request.architecture).to_owned();
         Self {
             format: FORMAT,
             request,
             packages,
             image,
+            guest,
             base,
             apt,
             default_program,

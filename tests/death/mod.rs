@@ -8,7 +8,8 @@ mod warm;
 mod window;
 
 use crate::Case;
-use crate::support::{Lane, Line};
+use crate::support::Lane;
+use crate::support::home::Line;
 use matrix::Death;
 
 pub const CASES: &[Case] = &[

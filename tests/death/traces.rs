@@ -4,8 +4,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
+use crate::support::Lane;
+use crate::support::lane::leftovers;
 use crate::support::lane::{Container, alive, children, processes};
-use crate::support::{Lane, leftovers};
 
 /// How long after a death anything may still be there.
 pub const LIMIT: Duration = Duration::from_secs(10);

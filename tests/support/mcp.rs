@@ -103,11 +103,6 @@ impl Client {
         parts.filter_map(|part| part["text"].as_str()).collect::<Vec<_>>().join("\n")
     }
 
-    /// Ends the server's input.
-    pub fn close_input(&mut self) {
-        self.stdin = None;
-    }
-
     /// Ends the server's input and waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Done {
@@ -119,7 +114,7 @@ impl Client {
         let stderr = std::mem::replace(&mut self.stderr, collect(std::io::empty()));
         let stderr = String::from_utf8_lossy(&stderr.take(Duration::from_secs(10))).into_owned();
         let status = status.unwrap_or_else(|| panic!("the server did not end: {stderr}"));
-        Done { pid, status, stdout, stderr, took: started.elapsed() }
+        Done { pid, status, stdout, stderr }
     }
 }
 

@@ -12,7 +12,6 @@ pub struct Done {
     pub status: ExitStatus,
     pub stdout: Vec<u8>,
     pub stderr: String,
-    pub took: Duration,
 }
 
 impl Done {
@@ -68,7 +67,6 @@ pub fn run_as_set(mut command: Command) -> Done {
 /// Waits for `child` and collects what it says.
 #[track_caller]
 pub fn finish(mut child: Child) -> Done {
-    let started = Instant::now();
     let pid = child.id();
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
@@ -76,13 +74,8 @@ pub fn finish(mut child: Child) -> Done {
     // Whoever else holds the pipes' ends gets little time: the program's end is their end.
     let join = |reader: Option<Collecting>| reader.map(|r| r.take(Duration::from_secs(10))).unwrap_or_default();
     let (stdout, stderr) = (join(stdout), join(stderr));
-    let done = Done {
-        pid,
-        status: status.unwrap_or_default(),
-        stdout,
-        stderr: String::from_utf8_lossy(&stderr).into_owned(),
-        took: started.elapsed(),
-    };
+    let done =
+        Done { pid, status: status.unwrap_or_default(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() };
     assert!(status.is_some(), "did not end within {} s\n{}", super::PATIENCE.as_secs(), done.words());
     done
 }

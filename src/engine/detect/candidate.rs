@@ -119,6 +119,10 @@ fn search(context: &Context, machine: &Machine<'_>, kind: Kind) -> Result<Option
 }
 
 fn trusted(program: &Path, uid: u32) -> Result<()> {
+    if !program.exists() {
+        let missing = Error::new(crate::error::Kind::Engine, format!("`{}` is not there", program.display()));
+        return Err(missing.hint("install it, or name another one: engine = \"/path/of/it\""));
+    }
     match trust::untrusted_program(program, uid) {
         None => Ok(()),
         Some(why) => Err(Error::refused(format!("`{}` is not started", program.display()))
