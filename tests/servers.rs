@@ -90,8 +90,7 @@ fn time(lane: &'static Lane) {
 fn git(lane: &'static Lane) {
     let repository = |home: &Home| {
         let dir = home.folder("repository");
-        let script =
-            "git init -q -b main && git -c user.name=t -c user.email=t@example.com commit -q --allow-empty -m first";
+        let script = "git init -q -b main && git -c safe.directory=* -c user.name=t -c user.email=t@example.com commit -q --allow-empty -m first";
         let made = std::process::Command::new("sh").args(["-c", script]).current_dir(&dir).status().unwrap();
         assert!(made.success());
         home.own(&dir);

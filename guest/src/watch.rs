@@ -35,16 +35,17 @@ pub fn look(watch: Watch) -> Option<End> {
 /// Bytes that are the process's own (anonymous and shared memory; mapped files can be dropped
 /// by the kernel at any time and are not counted by a cgroup in the same way), and its threads.
 fn usage(status: &str) -> (u64, u64) {
-    let value = |name: &str| {
+    let field = |name: &str| {
         status
             .lines()
             .find_map(|line| line.strip_prefix(name))
             .and_then(|rest| rest.split_whitespace().next())
             .and_then(|number| number.parse::<u64>().ok())
-            .unwrap_or(0)
     };
-    let kib = value("RssAnon:") + value("RssShmem:");
-    (kib * 1024, value("Threads:"))
+    // gVisor only knows the sum.
+    let own = field("RssAnon:").map(|anonymous| anonymous + field("RssShmem:").unwrap_or(0));
+    let kib = own.or_else(|| field("VmRSS:")).unwrap_or(0);
+    (kib * 1024, field("Threads:").unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What an engine can do. Each answer names where it comes from; everything that differs
 //! between engines and is not a spelling is asked here.
 
-use super::{Builder, Engine, Kind};
+use super::{Builder, Enforces, Engine, Kind};
 
 /// How the link reaches into the box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,7 +68,16 @@ impl Engine {
         matches!(self.kind, Kind::Podman) && self.facts.rootless
     }
 
-    /// All limits hold without our help.
+    /// Which limits hold without our help. What another runtime makes of them is not known:
+    /// gVisor can be told to ignore them all.
+    pub fn enforced(&self) -> Enforces {
+        if self.runtime.is_some() {
+            return Enforces { memory: false, pids: false, cpus: false };
+        }
+        self.facts.enforces
+    }
+
+    /// The engine itself says that it enforces all limits.
     pub fn enforces_all(&self) -> bool {
         let e = self.facts.enforces;
         e.memory && e.pids && e.cpus

@@ -140,7 +140,7 @@ pub fn decide(asked: Asked<'_>) -> Policy {
     let user = user(&asked, !mounts.is_empty());
     let passed = environment::decide(&asked, network);
     let limits = limits(&asked);
-    let enforces = asked.engine.facts.enforces;
+    let enforces = asked.engine.enforced();
     // The working directory is only there if it, or something below it, was mounted.
     let below_cwd = mounts.iter().any(|m| m.target.starts_with(asked.cwd));
     Policy {

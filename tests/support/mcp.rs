@@ -106,7 +106,6 @@ impl Client {
     /// Ends the server's input and waits for its end.
     #[track_caller]
     pub fn finish(mut self) -> Done {
-        let started = Instant::now();
         self.stdin = None;
         let status = wait(&mut self.child, PATIENCE);
         let pid = self.child.id();
