@@ -10,6 +10,8 @@ take proxy
 # shellcheck disable=SC1091
 . ./proxy
 export HOME=/work npm_config_userconfig=/work/npmrc npm_config_cache=/work/cache NODE_EXTRA_CA_CERTS=/work/ca.pem
+# A connection that stalls is tried again soon; npm would wait for five minutes.
+export npm_config_fetch_timeout=20000 npm_config_fetch_retries=5 npm_config_fetch_retry_mintimeout=1000
 npm install --package-lock-only --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier \
   --omit-lockfile-registry-resolved=false --loglevel=error >&2
 cat package-lock.json

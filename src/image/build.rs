@@ -18,7 +18,7 @@ use crate::policy::{self, Decided};
 use crate::registry::auth::Secret;
 use crate::state::Layout;
 use crate::state::runs::{Ends, Run};
-use crate::supervise::keeper::{Keeper, Task};
+use crate::supervise::keeper::{AFTERMATH, Keeper, Task};
 use crate::{digest, supervise, ui};
 
 /// How long npm or uv may take to resolve a tree.
@@ -167,12 +167,22 @@ impl Making<'_> {
         if output.status.success() {
             return Ok(());
         }
-        for command in supervise::clearing(self.engine, &run.name) {
-            command.output(&[], LOOK_LIMIT)?;
+        self.clear(&run.name)?;
+        if output.status.code().is_none() {
+            // A daemon goes on for a moment with what a killed client had asked for.
+            std::thread::sleep(AFTERMATH);
+            self.clear(&run.name)?;
         }
         let mut words = output.stdout;
         words.extend_from_slice(&output.stderr);
         Err(unfinished("the image could not be built", output.status, &words))
+    }
+
+    fn clear(&self, run: &str) -> Result<()> {
+        for command in supervise::clearing(self.engine, run) {
+            command.output(&[], LOOK_LIMIT)?;
+        }
+        Ok(())
     }
 
     /// The build as data.

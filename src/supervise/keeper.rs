@@ -38,7 +38,7 @@ const STOP_LIMIT: Duration = Duration::from_millis(1500);
 const GRACE_LIMIT: Duration = Duration::from_secs(3);
 
 /// A daemon goes on for a moment with what a stopped command line had asked for.
-const AFTERMATH: Duration = Duration::from_secs(2);
+pub const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// What is to be undone.
 #[derive(Debug, Default, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ pub use run::{Done, run};
 use std::time::{Duration, Instant};
 
 /// How long anything may take that is expected to happen at all.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(300);
 
 /// Waits until `look` finds something; panics with `what` when it takes too long.
 pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
