@@ -119,6 +119,7 @@ pub fn copy(mut from: File, mut to: File) {
 
 /// A program that has just been started may take this long to read what was written before its
 /// input ended (`printf … | npx-safe …`). One that does not read at all is no reason to stay.
+#[cfg(target_os = "linux")]
 const STARTING: Duration = Duration::from_secs(6);
 
 /// Tells when the writing side of a stream is closed and all is read. Never reads: what is in
