@@ -208,8 +208,10 @@ impl<'a> Session<'a> {
                     if let Some(why) = &release.deprecated {
                         ui::note(&format!("{} is deprecated: {why}", release.pinned));
                     }
-                    if i == 0 && launch.command.is_none() {
-                        default_program = Some(npm::default_bin(&release)?);
+                    if i == 0 {
+                        // A line that names its command shares the box with one that does not.
+                        let default = npm::default_bin(&release);
+                        default_program = if launch.command.is_none() { Some(default?) } else { default.ok() };
                     }
                     engines.extend(release.engines_node);
                     packages.push(release.pinned);
@@ -217,7 +219,7 @@ impl<'a> Session<'a> {
                 PackageSpec::Pypi(spec) => {
                     let release = pypi::resolve(&client, settings, registry, spec, launch.python.as_deref())?;
                     if i == 0 {
-                        default_program = launch.command.is_none().then(|| spec.typed.clone());
+                        default_program = Some(spec.typed.clone());
                         python.get_or_insert(release.python);
                     }
                     requires.extend(release.requires_python);
