@@ -236,6 +236,8 @@ impl Program {
             ToGuest::Resize { rows, columns } => {
                 if let Some(terminal) = &self.terminal {
                     child::resize(terminal, rows, columns);
+                    // Linux says so itself (ioctl_tty(2)) and merges the two; gVisor does not.
+                    self.signal(Signal::SIGWINCH);
                 }
             }
             ToGuest::Data(bytes) if self.input.is_some() => self.pending.extend_from_slice(&bytes),

@@ -229,8 +229,13 @@ open_house() {
   local uid gid id processor
   read -r uid gid <"$state/lane-user"
   if [ -e "$house_ns" ] && mountpoint -q "$house_ns"; then
-    house_has "$project" || { echo "the house does not see $project: testbed down, then up"; return 1; }
-    return
+    if grep -qxF "$project" "$runtime/house-binds"; then return; fi
+    # Opened for another checkout. Where nothing is left running in it, it is simply opened anew.
+    if daemon_alive docker-buildkit || house_processes | grep -q .; then
+      echo "the house is in use and does not see $project: testbed down, then up"
+      return 1
+    fi
+    umount "$house_ns"
   fi
   house_settings
   if ! grep -q "^$lane_user:" "$house/etc/passwd"; then
@@ -266,6 +271,12 @@ open_house() {
     umount -l /.old
     mount --make-rshared /' sh "$house" "$runtime/house-binds"
   nsenter --mount="$house_ns" -- bash -ec "$(declare -f runtime_folders)"'; runtime_folders "$@"' bash "$uid" "$gid" docker-buildkit podman5
+}
+
+house_processes() {
+  local pid ns
+  ns="mnt:[$(stat -c %i "$house_ns")]"
+  for pid in /proc/[0-9]*; do [ "$(readlink "$pid/ns/mnt")" != "$ns" ] || printf '%s\n' "${pid#/proc/}"; done
 }
 
 start_house_dockerd() {

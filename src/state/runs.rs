@@ -69,10 +69,13 @@ impl Folders {
         file.try_lock().ok().map(|()| file)
     }
 
-    /// Removes them: the run is forgotten. What can't be removed now is swept later.
+    /// Removes them: the run is forgotten. What can't be removed now is swept later, for which
+    /// the run's own folder has to stay.
     pub fn remove(&self) {
-        let _ = std::fs::remove_dir_all(&self.build);
-        let _ = std::fs::remove_dir_all(&self.run);
+        match std::fs::remove_dir_all(&self.build) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {}
+            _ => drop(std::fs::remove_dir_all(&self.run)),
+        }
     }
 }
 

@@ -25,8 +25,9 @@ pub const NAME: &str = "jitbox-keeper";
 /// Written by the shim when it has put things right itself.
 const DONE: &str = "done";
 
-/// How long one command may take.
-const COMMAND_LIMIT: Duration = Duration::from_secs(30);
+/// How long one command may take. Nobody waits for it, and with dozens of starts at once an
+/// engine's locks are long in coming.
+const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 
 /// How long an engine's command line may take that ends by itself.
 const CLIENT_LIMIT: Duration = Duration::from_secs(20);

@@ -14,9 +14,10 @@ use crate::support::{Done, Home, Lane, run, wait_for};
 
 /// A box of this test's own: it is removed again and again.
 const LINE: [&str; 7] = ["-y", "-p", "cowsay@1.4.0", "-p", "is-even@1.0.0", "cowsay", "moo"];
-const KILLS: u32 = 12;
-/// A keeper gives a stopped build's client 1.5 s, and clears up twice.
-const PATIENCE: Duration = Duration::from_secs(40);
+const KILLS: u32 = 20;
+/// A keeper gives a stopped build's client 1.5 s, clears up twice, and waits for an engine that
+/// other tests keep busy.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 fn spawn(home: &Home) -> Child {
     let mut command = home.shim("npx-safe", LINE);
