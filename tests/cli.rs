@@ -23,6 +23,7 @@ pub const CASES: &[Case] = &[
     Case::new("rm", rm),
     Case::new("doctor", doctor),
     Case::new("not_found", not_found),
+    Case::new("one_box_for_each_form", one_box_for_each_form),
     Case::new("broken_record", broken_record),
     Case::new("broken_engine_facts", broken_engine_facts),
     Case::new("image_removed", image_removed),
@@ -213,6 +214,16 @@ fn not_found(lane: &'static Lane) {
 }
 
 /// Records that can't be read are reported, set aside, and made again.
+/// A line that names its command and one that does not share a box, whoever made it.
+fn one_box_for_each_form(lane: &'static Lane) {
+    let home = Home::empty(lane);
+    let named = run(home.shim("npx-safe", ["-y", "-p", "cowsay", "cowthink", "hi"]), b"").ok();
+    assert!(named.text().contains("( hi )"), "{}", named.words());
+    let plain = run(home.shim("npx-safe", ["-y", "cowsay", "hi"]), b"").ok();
+    assert!(plain.text().contains("< hi >"), "{}", plain.words());
+    assert_eq!(home.records().len(), 1);
+}
+
 fn broken_record(lane: &'static Lane) {
     if lane.is_gvisor() {
         // It can't make boxes by itself.

@@ -1,0 +1,57 @@
+//! Which of a box's programs a line means.
+
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::launch::Launch;
+use crate::package::Ecosystem;
+use crate::state::boxes::BoxRecord;
+
+/// The program in the box that the line means.
+pub fn path(launch: &Launch, record: &BoxRecord) -> Result<String> {
+    let folder = match record.request.ecosystem {
+        Ecosystem::Npm => "/app/node_modules/.bin",
+        Ecosystem::Pypi => "/app/venv/bin",
+    };
+    let Some(name) = launch.command.as_ref().or(record.default_program.as_ref()) else {
+        return Err(Error::usage("the line names no program"));
+    };
+    if record.programs.contains_key(name) {
+        return Ok(format!("{folder}/{name}"));
+    }
+    // The interpreter itself is a program like any other, as on the PATH that npx and uvx make.
+    let interpreter = match record.request.ecosystem {
+        Ecosystem::Npm => name == "node",
+        Ecosystem::Pypi => name.starts_with("python") && Path::new(name).components().count() == 1,
+    };
+    if interpreter {
+        let real = if record.request.ecosystem == Ecosystem::Npm { "node".into() } else { format!("{folder}/python") };
+        return Ok(real);
+    }
+    Err(no_such_program(launch, record, name))
+}
+
+fn no_such_program(launch: &Launch, record: &BoxRecord, name: &str) -> Error {
+    let from = launch.packages.first().map_or_else(String::new, ToString::to_string);
+    let error = Error::not_found(format!("no executable `{name}` is provided by `{from}`"));
+    let provided: Vec<&str> = record
+        .programs
+        .iter()
+        .filter(|(_, package)| {
+            package.as_ref().is_none_or(|p| launch.packages.iter().any(|spec| same_project(spec.name(), p)))
+        })
+        .map(|(program, _)| program.as_str())
+        .take(8)
+        .collect();
+    match (&provided[..], record.request.ecosystem) {
+        ([], _) => error,
+        (names, Ecosystem::Pypi) => names.iter().fold(error, |e, n| e.hint(format!("uvx-safe --from {from} {n}"))),
+        (names, Ecosystem::Npm) => names.iter().fold(error, |e, n| e.hint(format!("npx-safe -y -p {from} {n}"))),
+    }
+}
+
+/// Project names that differ in case and separators only are one (PEP 503).
+fn same_project(a: &str, b: &str) -> bool {
+    let plain = |s: &str| s.to_lowercase().replace(['_', '.'], "-");
+    plain(a) == plain(b)
+}
