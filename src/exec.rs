@@ -119,6 +119,7 @@ impl Cmd {
         use tokio::io::AsyncWriteExt;
         let mut command = tokio::process::Command::from(self.command());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+        with_signals(&mut command);
         let mut child = self.spawned(command.spawn())?;
         if let Some(leader) = child.id() {
             started(leader);
@@ -153,6 +154,16 @@ pub fn last_words(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(&stderr[stderr.len().saturating_sub(MAX_OUTPUT)..]);
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
     lines[lines.len().saturating_sub(4)..].join("; ")
+}
+
+/// Lets the child get signals even where its parent, a keeper, has blocked them: a command that
+/// can't be told to end is a nuisance to whoever shuts the machine down.
+#[expect(unsafe_code, reason = "the mask is inherited; it can only be changed between fork and exec")]
+fn with_signals(command: &mut tokio::process::Command) {
+    // SAFETY: pthread_sigmask(3) is async-signal-safe.
+    unsafe {
+        command.pre_exec(|| nix::sys::signal::SigSet::empty().thread_set_mask().map_err(std::io::Error::from));
+    }
 }
 
 /// Gives the child `fd` under `number`.

@@ -24,3 +24,11 @@ apt_install() { # PACKAGE…
   DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends -o DPkg::Lock::Timeout=600 \
     -o Dpkg::Options::=--force-unsafe-io "$@"
 }
+
+# The packages that building base images takes and that are not here. npm and pip may have come another way.
+missing_for_images() {
+  local package
+  for package in mmdebstrap uidmap debian-archive-keyring ca-certificates; do installed "$package" || echo "$package"; done
+  have npm || printf '%s\n' nodejs npm
+  have pip3 || echo python3-pip
+}

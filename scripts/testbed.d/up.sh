@@ -38,9 +38,9 @@ step() { # LOG TITLE FUNCTION ARG…
 _step() { "$@"; }
 
 # What the builds of the base images and of the house need, first: they then run beside the rest.
-apt_first() {
+apt_first() { # PACKAGE…
   apt-get update -qq || true # a broken third-party source is no reason to stop: the installation will tell
-  apt_install mmdebstrap uidmap debian-archive-keyring ca-certificates
+  apt_install "$@"
 }
 
 make_base_images() { "$scripts/base-images" make "$base_images"; }
@@ -342,11 +342,12 @@ up() {
 
 # The order is about time on two cores: the base images and the house are made beside the installation of the packages.
 bring_up() {
-  local house_job='' images_job='' packages_job='' packages=("${host_packages[@]}")
+  local house_job='' images_job='' packages_job='' first packages=("${host_packages[@]}")
   if wants podman podman-rootless; then packages+=("${podman_packages[@]}"); fi
   if wants docker; then packages+=("${docker_packages[@]}"); fi
   if wants nerdctl; then packages+=("${nerdctl_packages[@]}"); fi
-  installed mmdebstrap uidmap || step apt-first 'apt: what builds images' apt_first || die 'can not go on'
+  mapfile -t first < <(missing_for_images)
+  [ ${#first[@]} -eq 0 ] || step apt-first 'apt: what builds images' apt_first "${first[@]}" || die 'can not go on'
   if [ ! -s "$base_images/python.tar" ]; then
     step base-images 'base images' make_base_images & images_job=$!
   fi

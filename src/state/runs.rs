@@ -26,6 +26,8 @@ struct Owner {
     engine: String,
     /// The name of its container, and the stem of a build's names.
     name: String,
+    /// The folder of its build's files. Whoever clears up may keep its own files elsewhere.
+    build: PathBuf,
 }
 
 /// The engine's command line that a run is waiting for.
@@ -53,10 +55,6 @@ pub struct Folders {
 }
 
 impl Folders {
-    fn new(layout: &Layout, run: PathBuf, name: &str) -> Self {
-        Self { run, build: layout.build_contexts().join(name) }
-    }
-
     /// The run's command line, if it is still there, and how it ends.
     pub fn client(&self) -> Option<(u32, Ends)> {
         let client: Client = serde_json::from_slice(&std::fs::read(self.run.join(CLIENT)).ok()?).ok()?;
@@ -104,8 +102,9 @@ impl Run {
             boot_id: host_boot_id(),
             engine: engine_key(engine),
             name: name.clone(),
+            build: layout.build_contexts().join(&name),
         };
-        let run = Self { folders: Folders::new(layout, dir, &name), name };
+        let run = Self { folders: Folders { run: dir, build: owner.build.clone() }, name };
         let text = serde_json::to_vec(&owner).doing(|| "can't write a record".into())?;
         // Not synced: it only has to outlive this process, not the machine.
         std::fs::write(run.folders.run.join(OWNER), text).doing(|| "can't register the run".into())?;
@@ -180,7 +179,7 @@ pub fn leftovers(layout: &Layout, engine: &Engine) -> Vec<Leftover> {
                 return None;
             };
             let alive = owner.boot_id == boot_id && start_time(owner.pid) == Some(owner.started);
-            let folders = Folders::new(layout, dir, &owner.name);
+            let folders = Folders { run: dir, build: owner.build };
             (!alive && owner.engine == key).then_some(Leftover { name: owner.name, folders })
         })
         .collect()

@@ -7,20 +7,24 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::SERVER;
 use super::traces::read;
 use crate::support::lane::{children, nothing_left, processes};
 use crate::support::run::finish;
-use crate::support::{Done, Home, Lane, run, wait_for};
+use crate::support::{Carrier, Done, Home, Lane, run, wait_for};
 
-/// A box of this test's own: it is removed again and again.
-const LINE: [&str; 7] = ["-y", "-p", "cowsay@1.4.0", "-p", "is-even@1.0.0", "cowsay", "moo"];
+/// A box of each test's own: it is removed again and again.
+type Line = [&'static str; 7];
+const KILLED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-even@1.0.0", "cowsay", "moo"];
+const FAILED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-odd@3.0.1", "cowsay", "moo"];
+const ORPHANED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-number@7.0.0", "cowsay", "moo"];
 const KILLS: u32 = 20;
 /// A keeper gives a stopped build's client 1.5 s, clears up twice, and waits for an engine that
 /// other tests keep busy.
 const PATIENCE: Duration = Duration::from_secs(150);
 
-fn spawn(home: &Home) -> Child {
-    let mut command = home.shim("npx-safe", LINE);
+fn spawn(home: &Home, line: Line) -> Child {
+    let mut command = home.shim("npx-safe", line);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
 }
 
@@ -47,12 +51,12 @@ fn forget(lane: &Lane, home: &Home, image: &str) {
 pub fn kills(lane: &'static Lane) {
     let home = Home::empty(lane);
     let begun = Instant::now();
-    let mut shims = vec![right(run(home.shim("npx-safe", LINE), b""))];
+    let mut shims = vec![right(run(home.shim("npx-safe", KILLED), b""))];
     let whole = begun.elapsed();
     let image = image(&home);
     for i in 0..KILLS {
         forget(lane, &home, &image);
-        let mut child = spawn(&home);
+        let mut child = spawn(&home, KILLED);
         std::thread::sleep(whole * i / KILLS + Duration::from_millis(7));
         child.kill().unwrap();
         child.wait().unwrap();
@@ -61,7 +65,7 @@ pub fn kills(lane: &'static Lane) {
         shims.push(child.id());
     }
     forget(lane, &home, &image);
-    shims.push(right(run(home.shim("npx-safe", LINE), b"")));
+    shims.push(right(run(home.shim("npx-safe", KILLED), b"")));
     clean(lane, &home, &shims);
     home.remove_boxes();
 }
@@ -69,21 +73,41 @@ pub fn kills(lane: &'static Lane) {
 /// The engine's client dies in the middle of a build: the shim says so, and makes it next time.
 pub fn kill_of_the_build(lane: &'static Lane) {
     let home = Home::empty(lane);
-    let child = spawn(&home);
+    let child = spawn(&home, FAILED);
     let mut shims = vec![child.id()];
-    let client = wait_for("the build", || {
-        let is_build = |pid: &u32| read(*pid, "cmdline").contains(" build --tag=");
-        children(child.id()).into_iter().find(is_build)
-    });
+    let client = child_with(child.id(), " build --tag=");
     std::thread::sleep(Duration::from_millis(700));
     kill(Pid::from_raw(client.cast_signed()), Signal::SIGKILL).unwrap();
     let done = finish(child);
     assert!(!done.status.success());
     assert!(done.stderr.contains("the image could not be built"), "{}", done.words());
     assert!(done.stderr.contains("ended by signal 9"), "{}", done.words());
-    shims.push(right(run(home.shim("npx-safe", LINE), b"")));
+    shims.push(right(run(home.shim("npx-safe", FAILED), b"")));
     clean(lane, &home, &shims);
     home.remove_boxes();
+}
+
+/// The shim and its keeper die in the middle of a build: a later start clears up after them, even
+/// one of somebody who keeps the boxes in another place.
+pub fn kill_of_the_keeper(lane: &'static Lane) {
+    let home = Home::empty(lane);
+    let mut child = spawn(&home, ORPHANED);
+    child_with(child.id(), " build --tag=");
+    let keeper = child_with(child.id(), "jitbox-keeper");
+    kill(Pid::from_raw(keeper.cast_signed()), Signal::SIGKILL).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(home.data().join("builds").read_dir().unwrap().next().is_some(), "nothing to clear up");
+    let other = Home::warmed(lane, Carrier::Chosen, &[&SERVER]);
+    let done = run(other.shim(SERVER.shim, SERVER.args), b"").ok();
+    clean(lane, &home, &[child.id(), done.pid]);
+    home.remove_boxes();
+}
+
+/// The child of `shim` with this in its command line, once it is there.
+fn child_with(shim: u32, words: &str) -> u32 {
+    let has = |pid: &u32| read(*pid, "cmdline").contains(words);
+    wait_for(&format!("the child with `{words}`"), || children(shim).into_iter().find(has))
 }
 
 /// Waits until there is nothing of these starts and builds.

@@ -26,6 +26,7 @@ pub const CASES: &[Case] = &[
     Case::new("a_run_without_an_owner_file", window::no_owner_file).on(|lane| lane.name == "docker"),
     Case::new("kill_while_the_box_is_made", cold::kills).on(builds),
     Case::new("kill_of_the_build", cold::kill_of_the_build).on(builds),
+    Case::new("kill_of_shim_and_keeper", cold::kill_of_the_keeper).on(builds),
     Case::new("fifty_first_starts", many::first_starts)
         .on(|lane| ["docker", "podman-rootless", "podman5", "nerdctl"].contains(&&*lane.name)),
     Case::new("warm_start_without_network", warm::without_network).on(|lane| !lane.is_rootless()),
