@@ -82,9 +82,30 @@ fn main() -> std::process::ExitCode {
             }
         }
     }
+    let before = orphans();
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
     support::home::clear_up();
+    let new: Vec<String> = orphans().into_iter().filter(|orphan| !before.contains(orphan)).collect();
+    if !new.is_empty() {
+        eprintln!("left behind by some test: {new:#?}");
+        return std::process::ExitCode::FAILURE;
+    }
     conclusion.exit_code()
+}
+
+/// Containers that were made and never started, by engines whose client was killed meanwhile:
+/// the runtime's process waits for ever, and nothing in it says whose it is.
+fn orphans() -> Vec<String> {
+    let is_orphan = |pid: &u32| {
+        let command = death::command(*pid);
+        let runtime = command.starts_with("runc init") || command.contains("crun create ");
+        runtime && support::lane::parent(*pid) == Some(1)
+    };
+    support::lane::processes()
+        .into_iter()
+        .filter(is_orphan)
+        .map(|pid| format!("{pid} {}", death::command(pid)))
+        .collect()
 }
 
 /// Every lane that this machine is meant to have is up.

@@ -14,6 +14,7 @@ house_packages=(ca-certificates podman crun netavark aardvark-dns passt slirp4ne
 # The house's own bridges: docker's, podman's.
 bridge=jbr26
 bridge_address=172.31.26.1/24
+podman0_address=10.88.0.1/16 # podman's default
 podman_bridge=jbr5
 podman_subnet=172.31.27.0/24
 engine_rules='DOCKER|docker0|NETAVARK|CNI-|podman0|nerdctl0|jbr26|jbr5|10\.88\.0\.0' # in iptables-save
@@ -207,11 +208,26 @@ await() { # SECONDS CMD…
 # The engines turn forwarding on, write packet filter rules and make bridges, all of which stay when they go.
 note_network() {
   local link
-  for link in docker0 podman0 nerdctl0 "$bridge" "$podman_bridge"; do
+  for link in docker0 podman0 nerdctl0 "$bridge" "$podman_bridge" "$keep_port"; do
     [ -d "/sys/class/net/$link" ] || note link "$link"
   done
   grep -qs ^forwarding "$journal" || iptables-save | grep -q -E "$engine_rules" ||
     note forwarding "$(sysctl -n net.ipv4.ip_forward)" "$(iptables -S FORWARD | awk '$1 == "-P" {print $3}')"
+}
+
+# A bridge whose address stays. By default it is the lowest of its ports': as containers come and go it changes, and the
+# others on it lose their gateway for up to 100 s. docker sets it on its own bridge, netavark since 1.9 (its pull request 833).
+steady_bridge() { # NAME ADDRESS NUMBER
+  if [ ! -d "/sys/class/net/$1" ]; then
+    ip link add "$1" type bridge
+    ip addr add "$2" dev "$1"
+  fi
+  ip link set dev "$1" address "02:6a:62:00:00:$3" up
+}
+# netavark removes a bridge with the last container, unless it has another port.
+steady_podman_bridge() {
+  steady_bridge podman0 $podman0_address 01
+  [ -d "/sys/class/net/$keep_port" ] || ip link add "$keep_port" master podman0 type veth peer name "$keep_port-"
 }
 
 start_dockerd() {
@@ -282,11 +298,7 @@ house_processes() {
 start_house_dockerd() {
   if ! daemon_alive docker-buildkit; then
     # With `--bridge none` it would delete the first daemon's docker0.
-    if [ ! -d "/sys/class/net/$bridge" ]; then
-      ip link add "$bridge" type bridge
-      ip addr add $bridge_address dev "$bridge"
-    fi
-    ip link set "$bridge" up
+    steady_bridge "$bridge" $bridge_address 02
     rm -f "$runtime/sock/docker-buildkit.pid"
     daemon docker-buildkit nsenter --mount="$house_ns" -- dockerd --host "unix://$runtime/sock/docker-buildkit.sock" \
       --pidfile "$runtime/sock/docker-buildkit.pid" --bridge "$bridge"
@@ -359,6 +371,7 @@ bring_up() {
   fi
   [ -z "$packages_job" ] || wait "$packages_job" || die 'can not go on'
   step host 'host: user, mounts, settings' set_up_host || die 'can not go on'
+  if wants podman; then step podman-bridge "podman's bridge" steady_podman_bridge || failed+=(podman); fi
   if wants docker; then step dockerd 'dockerd' start_dockerd || failed+=(docker); fi
   if [ -n "$images_job" ]; then wait "$images_job" || die 'can not go on'; fi
   if wants nerdctl; then step nerdctl 'containerd, buildkitd' start_nerdctl || failed+=(nerdctl); fi

@@ -19,6 +19,7 @@ use crate::registry::auth::Secret;
 use crate::state::Layout;
 use crate::state::runs::{Ends, Run};
 use crate::supervise::keeper::{AFTERMATH, Keeper, Task};
+use crate::supervise::strays;
 use crate::{digest, supervise, ui};
 
 /// How long npm or uv may take to resolve a tree.
@@ -114,7 +115,7 @@ impl Making<'_> {
         }
         policy::write_seccomp(self.layout, self.engine)?;
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
-        let output = self.guarded(&run, &command, &input, LOCK_LIMIT)?;
+        let output = self.guarded(&run, command, &input, (LOCK_LIMIT, Ends::WhenRemoved))?;
         if !output.status.success() {
             return Err(unfinished("can't resolve the package's dependencies", output.status, &output.stderr));
         }
@@ -159,7 +160,7 @@ impl Making<'_> {
         let plan = self.plan(lock, &run.name, base, &context, secrets.as_deref());
         let command = Cmd::engine(self.engine, argv::build(self.engine, &plan))
             .with_environment(argv::build_environment(self.engine));
-        let output = self.guarded(&run, &command, &[], BUILD_LIMIT)?;
+        let output = self.guarded(&run, command, &[], (BUILD_LIMIT, Ends::Stopped))?;
         if self.engine.facts.builder == Builder::Buildah {
             let untag = argv::remove_images(self.engine, &[argv::build_base(&run.name)]);
             Cmd::engine(self.engine, untag).output(&[], LOOK_LIMIT)?;
@@ -179,6 +180,7 @@ impl Making<'_> {
     }
 
     fn clear(&self, run: &str) -> Result<()> {
+        strays::end(run);
         for command in supervise::clearing(self.engine, run) {
             command.output(&[], LOOK_LIMIT)?;
         }
@@ -202,13 +204,21 @@ impl Making<'_> {
     }
 
     /// Runs a command that a keeper ends and clears up after if we are killed.
-    fn guarded(&self, run: &Run, command: &Cmd, input: &[u8], limit: Duration) -> Result<std::process::Output> {
+    fn guarded(
+        &self,
+        run: &Run,
+        command: Cmd,
+        input: &[u8],
+        (limit, ends): (Duration, Ends),
+    ) -> Result<std::process::Output> {
         let keeper = Keeper::start(&[Task {
             unless_done: supervise::clearing(self.engine, &run.name),
             folders: Some(run.folders().clone()),
+            strays_of: Some(run.name.clone()),
             ..Task::default()
         }])?;
-        let output = command.output_of(input, limit, |pid| run.owns(pid, Ends::Stopped))?;
+        let command = command.with_environment(strays::mark(&run.name));
+        let output = command.output_of(input, limit, |pid| run.owns(pid, ends))?;
         keeper.finish();
         Ok(output)
     }

@@ -43,6 +43,9 @@ struct Client {
 pub enum Ends {
     /// By itself: the box sees that its link is broken.
     ByItself,
+    /// When its container is removed. To stop it while the engine makes the container would
+    /// leave one that nobody knows of.
+    WhenRemoved,
     /// It would work on, and has to be stopped.
     Stopped,
 }

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Doing, Error, Result};
 use crate::exec::Cmd;
 use crate::state::runs::{Ends, Folders};
+use crate::supervise::strays;
 
 /// The name under which our program is the keeper.
 pub const NAME: &str = "jitbox-keeper";
@@ -29,7 +30,7 @@ const DONE: &str = "done";
 /// engine's locks are long in coming.
 const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 
-/// How long an engine's command line may take that ends by itself.
+/// How long an engine's command line may take that ends by itself, or with its container.
 const CLIENT_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long one that was stopped may tidy up.
@@ -55,6 +56,8 @@ pub struct Task {
     pub always: Vec<Cmd>,
     /// The run's folders, to be removed after that. Its command line is ended before.
     pub folders: Option<Folders>,
+    /// The run's name, if its command line can leave processes.
+    pub strays_of: Option<String>,
 }
 
 /// The shim's side: while it lives, nothing happens.
@@ -125,7 +128,10 @@ fn undo(task: &Task, done: bool) {
         },
         None => None,
     };
-    let stopped = !done && task.folders.as_ref().is_some_and(end_client);
+    let stopped = !done && task.folders.as_ref().is_some_and(|folders| end_client(folders, task));
+    if !done && let Some(run) = &task.strays_of {
+        strays::end(run);
+    }
     if !done && let Some(command) = &task.ended {
         let _ = command.output(&[], GRACE_LIMIT);
     }
@@ -160,10 +166,17 @@ fn run(command: &Cmd) -> bool {
 }
 
 /// Sees an engine's command line to its end. True if it had to be stopped.
-fn end_client(folders: &Folders) -> bool {
+fn end_client(folders: &Folders, task: &Task) -> bool {
     let Some((pid, ends)) = folders.client() else {
         return false;
     };
+    let until = Instant::now() + CLIENT_LIMIT;
+    while ends == Ends::WhenRemoved && folders.client().is_some() && Instant::now() < until {
+        for command in &task.unless_done {
+            run(command);
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
     let gone = |limit: Duration| {
         let until = Instant::now() + limit;
         while folders.client().is_some() {
@@ -175,6 +188,9 @@ fn end_client(folders: &Folders) -> bool {
         true
     };
     if ends == Ends::ByItself && gone(CLIENT_LIMIT) {
+        return false;
+    }
+    if folders.client().is_none() {
         return false;
     }
     let group = Pid::from_raw(pid.cast_signed());

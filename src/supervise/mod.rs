@@ -6,6 +6,7 @@ mod link;
 mod signals;
 mod start;
 mod stdio;
+pub mod strays;
 mod terminal;
 
 use std::time::Duration;

@@ -229,6 +229,7 @@ async fn greet(
 fn sweep(job: &Job<'_>) {
     let undo = |leftover: Leftover| Task {
         unless_done: clearing(job.engine, &leftover.name),
+        strays_of: Some(leftover.name),
         folders: Some(leftover.folders),
         ..Task::default()
     };

@@ -19,8 +19,8 @@ const KILLED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-even@1.0.0", "cowsay
 const FAILED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-odd@3.0.1", "cowsay", "moo"];
 const ORPHANED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-number@7.0.0", "cowsay", "moo"];
 const KILLS: u32 = 20;
-/// A keeper gives a stopped build's client 1.5 s, clears up twice, and waits for an engine that
-/// other tests keep busy.
+/// A keeper gives a build's client 1.5 s to stop and the container in which a tree is resolved
+/// time to start, clears up twice, and waits for an engine that other tests keep busy.
 const PATIENCE: Duration = Duration::from_secs(150);
 
 fn spawn(home: &Home, line: Line) -> Child {
@@ -151,9 +151,10 @@ fn dangling(lane: &Lane, home: &Home, shims: &[u32]) -> Vec<String> {
         let command = read(pid, "cmdline");
         let keeper = command.starts_with("jitbox-keeper")
             && std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&home.dir));
-        // A build's steps have the run's name in their environment.
-        let step = read(pid, "environ").split(' ').any(|word| word.starts_with("RUN=jitbox-") && ours(word));
-        if keeper || step {
+        // A build's steps, and what the engine's client started, have the run's name there.
+        let environment = read(pid, "environ");
+        let marked = |word: &str| ["RUN=", "JITBOX_RUN="].iter().any(|mark| word.starts_with(mark)) && ours(word);
+        if keeper || environment.split(' ').any(marked) {
             left.push(format!("process {pid}: {command}"));
         }
     }

@@ -34,6 +34,11 @@ pub const CASES: &[Case] = &[
     Case::new("warm_start_asks_the_engine_once", warm::one_call).on(builds),
 ];
 
+/// A process's command line.
+pub fn command(pid: u32) -> String {
+    traces::read(pid, "cmdline")
+}
+
 /// gvisor's engine is podman5, whose builds are tested there.
 fn builds(lane: &Lane) -> bool {
     !lane.is_gvisor()

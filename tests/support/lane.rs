@@ -164,7 +164,7 @@ pub fn children(of: u32) -> Vec<u32> {
     processes().into_iter().filter(|pid| parent(*pid) == Some(of)).collect()
 }
 
-fn parent(pid: u32) -> Option<u32> {
+pub fn parent(pid: u32) -> Option<u32> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
