@@ -227,11 +227,9 @@ fn bash_completes() {
     assert_eq!(offered(&["jitbox", "uv", "to"]), ["tool"]);
     assert_eq!(offered(&["jitbox", "uv", "tool", ""]), ["run"]);
     assert_eq!(offered(&["jitbox", "uv", "tool", "run", "--fro"]), ["--from"]);
-    assert_eq!(
-        offered(&["/usr/bin/npx-safe", "-y", "--pack"]),
-        ["--package", "--package-lock", "--package-lock-only", "--packages", "--packages-all"]
-    );
+    assert_eq!(offered(&["/usr/bin/npx-safe", "-y", "--package-l"]), ["--package-lock", "--package-lock-only"]);
     assert_eq!(offered(&["uvx-safe", "--from", "pkg", "--safe-p"]), ["--safe-plan"]);
+    assert_eq!(offered(&["jitbox", "run", "--", "uv"]), ["uvx", "uv"]);
     assert_eq!(offered(&["jitbox", "completions", ""]), ["bash", "zsh", "fish"]);
     // Behind the package only the program knows.
     assert!(offered(&["npx-safe", "-y", "-q", "a", "b", "--pack"]).is_empty());

@@ -12,6 +12,7 @@ pub mod rm;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::context::Context;
@@ -126,8 +127,13 @@ pub fn main() -> ExitCode {
 fn usage(e: &clap::Error) -> ExitCode {
     if e.use_stderr() {
         let text = e.to_string();
-        let what = text.trim_start_matches("error: ").trim_end();
-        ui::failure(&Error::new(Kind::Usage, what));
+        // Its first paragraph says what is wrong; the rest repeats the help.
+        let what = match e.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "there is no command",
+            _ => text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default(),
+        };
+        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+        ui::failure(&Error::new(Kind::Usage, what).hint("`jitbox --help` says what there is"));
         ExitCode::from(2)
     } else {
         ui::answer(&e.to_string());

@@ -4,6 +4,7 @@ use crate::launch::Launcher;
 use crate::launch::option::{Arity, Effect, OptionRow};
 use crate::launch::tighten;
 use crate::launch::tool::TOOLS;
+use crate::launch::wrapper::WRAPPERS;
 
 /// What can follow some words.
 pub struct Place {
@@ -67,7 +68,10 @@ fn options(launcher: Launcher) -> Vec<Choice> {
 pub fn places() -> Vec<Place> {
     let mut places = vec![Place { words: "jitbox".to_owned(), choices: own_commands() }];
     for command in super::command().get_subcommands() {
-        let choices = command.get_arguments().flat_map(own_words).collect();
+        let mut choices: Vec<Choice> = command.get_arguments().flat_map(own_words).collect();
+        if command.get_arguments().any(clap::Arg::is_trailing_var_arg_set) {
+            choices.extend(programs().map(|name| Choice::new(name, "")));
+        }
         places.push(Place { words: format!("jitbox {}", command.get_name()), choices });
     }
     for tool in TOOLS.iter().filter(|tool| !tool.program.ends_with("-safe")) {
@@ -85,6 +89,17 @@ pub fn places() -> Vec<Place> {
         places.push(Place { words: launcher.shim().to_owned(), choices: options(launcher) });
     }
     places
+}
+
+/// What a whole line can start with.
+fn programs() -> impl Iterator<Item = &'static str> {
+    let tools = TOOLS.iter().map(|tool| tool.program);
+    let mut seen = Vec::new();
+    tools.chain(WRAPPERS.iter().flat_map(|wrapper| wrapper.programs.iter().copied())).filter(move |name| {
+        let new = !name.ends_with("-safe") && !seen.contains(name);
+        seen.push(*name);
+        new
+    })
 }
 
 fn place<'a>(places: &'a mut Vec<Place>, words: &str) -> &'a mut Place {

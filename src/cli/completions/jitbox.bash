@@ -1,6 +1,7 @@
 # Completions of jitbox, npx-safe and uvx-safe for bash.
 _jitbox() {
     local cur=${COMP_WORDS[COMP_CWORD]} at=${COMP_WORDS[0]##*/} before='' words='' word
+    COMPREPLY=()
     for word in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
         case "$at $word" in
         _|_) at="$at $word" ;;
@@ -11,7 +12,6 @@ _jitbox() {
     done
     case $at in
 _)_    esac
-    COMPREPLY=()
     while IFS= read -r word; do
         COMPREPLY+=("$word")
     done < <(compgen -W "$words" -- "$cur")
