@@ -27,5 +27,19 @@ const ROWS: &[OptionRow] = &[
         refused("runs in the projects of this folder, which has no say here", "leave it out"),
     ),
     flag(&["--silent", "-s", "--quiet", "-q", "--verbose"], Effect::Harmless),
-    value(&["--reporter", "--loglevel"], Effect::Harmless),
+    value(&["--cpu", "--os", "--libc"], refused("chooses another platform than the container's", "leave it out")),
+    value(
+        &["--env-file"],
+        refused("names a file of this machine", "set the variables in the client's `env` for this server"),
+    ),
+    value(&["--npmrc-auth-file"], refused("names another configuration file", "put its settings into ~/.npmrc")),
+    value(
+        &["--https-proxy", "--http-proxy", "--no-proxy"],
+        refused(
+            "changes the way to the registry, which a line can't do here",
+            "set HTTPS_PROXY or NO_PROXY in the environment",
+        ),
+    ),
+    flag(&["--no-progress", "--stream", "--aggregate-output", "--use-stderr", "--ignore-workspace"], Effect::Harmless),
+    value(&["--reporter", "--loglevel", "--store-dir", "--state-dir"], Effect::Harmless),
 ];
