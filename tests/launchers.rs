@@ -35,7 +35,7 @@ fn jitbox(home: &Home, words: &[&str]) -> Done {
 fn all_say_hi(home: &Home, lines: &[&[&str]], bubble: &str) {
     for line in lines {
         let done = jitbox(home, line).ok();
-        assert!(done.text().contains(bubble) && done.stderr.is_empty(), "{line:?} {}", done.words());
+        assert!(done.text().contains(bubble) && !done.stderr.contains("first start"), "{line:?} {}", done.words());
     }
     assert_eq!(home.records().len(), 1);
 }

@@ -75,7 +75,7 @@ fn package(launcher: Launcher, word: &str) -> Result<NpmSpec> {
 fn registry_only(launcher: Launcher, word: &str) -> Result<()> {
     let bare = without_scope(word);
     let archive = [".tgz", ".tar", ".tar.gz"].iter().any(|end| bare.ends_with(end));
-    if bare.contains(['/', ':', '#', '\\', '~']) && !bare.contains("@~") || archive {
+    if bare.contains(['/', ':', '#', '\\']) || archive {
         return Err(Error::refused(format!(
             "`{}` is no package of the registry, and {} has its own rules for such names",
             shown(word),
