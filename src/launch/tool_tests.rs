@@ -98,7 +98,7 @@ fn what_else_a_line_says() {
         assert_eq!(run(&format!("{tool} {url} pkg")).registry.as_deref(), Some(url), "{tool}");
     }
     for tool in ["npm exec", "pnpm dlx", "yarn dlx", "bunx", "uv tool run", "uv run --with a", "pipx run"] {
-        let launch = run(&format!("{tool} --safe-net=none --safe-plan pkg --safe-ro"));
+        let launch = run(&format!("{tool} --safe-net=none --safe-plan -- pkg --safe-ro"));
         assert!(launch.tighten.plan && launch.tighten.no_network && !launch.tighten.read_only, "{tool}");
         for (option, request) in [("--help", Request::Help), ("-h", Request::Help)] {
             assert_eq!(parse_line(&line(&format!("{tool} {option}"))).unwrap().1, request, "{tool} {option}");
