@@ -73,6 +73,11 @@ fn program(word: &OsStr) -> Result<String> {
     let typed = text(word)?;
     let drive = typed.as_bytes().get(1..3).is_some_and(|at| at == b":\\" || at == b":/");
     let name = typed.rsplit(['/', '\\']).next().unwrap_or(typed);
+    // A path with spaces in it is absolute; this is a whole line.
+    let line = typed.split_whitespace().next().is_some_and(tool::is_program) && typed.contains(char::is_whitespace);
+    if line {
+        return Ok(typed.to_owned());
+    }
     if name.len() < typed.len() && !drive && !typed.starts_with(['/', '\\']) {
         return Err(Error::refused(format!("`{}` is a program of this folder, which has no say here", shown(typed)))
             .hint("name the launcher alone: `npx …`"));

@@ -91,6 +91,8 @@ fn what_would_change_the_line_is_refused() {
         (&["..\\npx.cmd", "pkg"], "npx.cmd"),
         (&["env", "env", "env", "env", "env", "npx", "pkg"], "more than"),
         (&["npx -y pkg"], "\"npx\", \"-y\", \"pkg\""),
+        (&["npx -y @s/pkg /tmp"], "\"npx\", \"-y\", \"@s/pkg\", \"/tmp\""),
+        (&["uvx pkg", "--url", "x"], "\"uvx\", \"pkg\""),
     ] {
         let error = read(words).expect_err(&format!("{words:?}"));
         let text = format!("{error} {}", error.hints.join(" "));
