@@ -104,6 +104,14 @@ impl Context {
         }
     }
 
+    /// The same with these variables set, as a line with `env` in front has them.
+    #[must_use]
+    pub fn with(&self, variables: &[(String, String)]) -> Self {
+        let mut context = self.clone();
+        context.env.0.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
+        context
+    }
+
     /// An XDG base directory: the variable if it is absolute, else `fallback` under the home
     /// directory (XDG Base Directory Specification: relative values are to be ignored).
     fn xdg(&self, variable: &str, fallback: &str) -> PathBuf {

@@ -95,6 +95,7 @@ impl<'a> Session<'a> {
             engine: &self.engine,
             config: &self.config,
             tighten: &launch.tighten,
+            named: &launch.environment,
             paths: paths::look(&launch.args, &context.cwd),
             environment: context.env.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             home: &context.home,

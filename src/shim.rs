@@ -1,5 +1,6 @@
 //! The shims' whole life: `npx-safe` and `uvx-safe` take the line that `npx` and `uvx` would.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use jitbox_guest::protocol::End;
@@ -7,7 +8,7 @@ use nix::libc;
 
 use crate::context::Context;
 use crate::error::{Error, Result};
-use crate::launch::{self, Launcher, Request};
+use crate::launch::{self, Launch, Launcher, Request};
 use crate::session::Session;
 use crate::supervise::keeper;
 use crate::{cli, ui};
@@ -35,37 +36,49 @@ pub fn called_as_keeper(context: &Context) -> bool {
     context.program == keeper::NAME
 }
 
-/// Runs one line; the exit code is the program's own.
+/// Runs the line that was given to the shim for `launcher`; the exit code is the program's own.
 pub fn run(launcher: Launcher, context: &Context) -> ExitCode {
-    match line(launcher, context) {
-        Ok(code) => code,
-        Err(e) => {
-            ui::failure(&e);
-            ExitCode::from(e.shim_exit_code())
+    ended(launch::parse(launcher, &context.args).and_then(|request| answer(launcher, request, context)))
+}
+
+/// Runs a whole line, from its launcher or a wrapper on.
+pub fn run_line(line: &[OsString], context: &Context) -> ExitCode {
+    ended(launch::parse_line(line).and_then(|(launcher, request)| answer(launcher, request, context)))
+}
+
+fn ended(outcome: Result<ExitCode>) -> ExitCode {
+    outcome.unwrap_or_else(|e| {
+        ui::failure(&e);
+        ExitCode::from(e.shim_exit_code())
+    })
+}
+
+fn answer(launcher: Launcher, request: Request, context: &Context) -> Result<ExitCode> {
+    match request {
+        Request::Run(launch) if launch.environment.is_empty() => start(&launch, context),
+        Request::Run(launch) => start(&launch, &context.with(&launch.environment)),
+        Request::Help => {
+            ui::answer(&cli::help::shim(launcher));
+            Ok(ExitCode::SUCCESS)
+        }
+        Request::Version => {
+            let program = launcher.program();
+            let name = program.split(' ').next().unwrap_or_default();
+            ui::answer(&format!("{name} {}", env!("CARGO_PKG_VERSION")));
+            Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn line(launcher: Launcher, context: &Context) -> Result<ExitCode> {
-    let launch = match launch::parse(launcher, &context.args)? {
-        Request::Run(launch) => launch,
-        Request::Help => {
-            ui::answer(&cli::help::shim(launcher));
-            return Ok(ExitCode::SUCCESS);
-        }
-        Request::Version => {
-            ui::answer(&format!("{} {}", launcher.shim(), env!("CARGO_PKG_VERSION")));
-            return Ok(ExitCode::SUCCESS);
-        }
-    };
+fn start(launch: &Launch, context: &Context) -> Result<ExitCode> {
     if launch.tighten.plan {
-        return cli::plan::show(context, &launch, false, false);
+        return cli::plan::show(context, launch, false, false);
     }
     let session = Session::open(context)?;
-    let record = session.find_or_make(&launch)?;
-    let policy = session.decide(&launch);
+    let record = session.find_or_make(launch)?;
+    let policy = session.decide(launch);
     announce(&session, &policy);
-    let end = session.run(&launch, &record, &policy)?;
+    let end = session.run(launch, &record, &policy)?;
     Ok(exit(end))
 }
 

@@ -18,6 +18,7 @@ mod cli;
 mod confinement;
 mod death;
 mod guest;
+mod launchers;
 mod servers;
 mod support;
 mod terminal;
@@ -55,11 +56,12 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
     ("cli", cli::CASES),
+    ("launchers", launchers::CASES),
 ];
 
 /// Tests that need no engine, `topic::case`.
 type Plain = (&'static str, fn());
-const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN];
+const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN, launchers::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();

@@ -1,19 +1,24 @@
 //! Management commands, one file each.
 
+pub mod completions;
 pub mod doctor;
 pub mod help;
 pub mod ls;
+pub mod man;
 pub mod plan;
+mod reference;
 pub mod rm;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::launch::{self, Launch, Launcher, Request};
+use crate::launch::{self, Launch, Launcher, Request, tool, wrapper};
+use crate::package::shown;
 use crate::{shim, ui};
 
 /// Runs npm and PyPI packages in hardened containers.
@@ -26,10 +31,8 @@ struct Line {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the package that this `npx` line names
-    Npx(Rest),
-    /// Run the package that this `uvx` line names
-    Uvx(Rest),
+    /// Run the package that a whole line names, as it stands in a client's configuration
+    Run(Whole),
     /// Print every step of a line and run nothing
     Plan {
         /// Machine-readable
@@ -38,10 +41,8 @@ enum Command {
         /// Stop after what needs no network
         #[arg(long)]
         offline: bool,
-        /// `npx` or `uvx`
-        launcher: String,
         #[command(flatten)]
-        rest: Rest,
+        whole: Whole,
     },
     /// List the boxes
     Ls {
@@ -61,42 +62,61 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print completions for a shell
+    Completions {
+        /// Which one
+        shell: completions::Shell,
+    },
+    /// Print the manual page
+    Man,
+    /// A launcher and its line
+    #[command(external_subcommand)]
+    Launcher(Vec<OsString>),
 }
 
 #[derive(Debug, clap::Args)]
-struct Rest {
-    /// The line, after `--`
-    #[arg(last = true, value_name = "LINE")]
+struct Whole {
+    /// The line, with its launcher: `-- npx -y pkg`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "LINE")]
     line: Vec<OsString>,
+}
+
+/// Our own commands, for help, completions and the manual page.
+fn command() -> clap::Command {
+    Line::command().after_help(help::launchers())
 }
 
 /// Runs a management command.
 pub fn main() -> ExitCode {
-    let mut context = Context::read();
+    let context = Context::read();
     if shim::called_as_keeper(&context) {
         return shim::main(Launcher::Npx);
     }
     shim::trace_if_asked(&context);
     let argv = std::iter::once(OsString::from("jitbox")).chain(context.args.iter().cloned());
-    let line = match Line::try_parse_from(argv) {
+    let line = match command().try_get_matches_from(argv).and_then(|matches| Line::from_arg_matches(&matches)) {
         Ok(line) => line,
         Err(e) => return usage(&e),
     };
     let done = match line.command {
-        Command::Npx(rest) => {
-            context.args = rest.line;
-            return shim::run(Launcher::Npx, &context);
-        }
-        Command::Uvx(rest) => {
-            context.args = rest.line;
-            return shim::run(Launcher::Uvx, &context);
-        }
-        Command::Plan { json, offline, launcher, rest } => {
-            launch_of(&launcher, &rest.line).and_then(|launch| plan::show(&context, &launch, json, offline))
-        }
+        Command::Run(whole) => return shim::run_line(&whole.line, &context),
+        Command::Launcher(line) => match known(&line) {
+            Ok(()) => return shim::run_line(&tool::typed(line), &context),
+            Err(e) => Err(e),
+        },
+        Command::Plan { json, offline, whole } => launch_of(whole.line)
+            .and_then(|launch| plan::show(&context.with(&launch.environment), &launch, json, offline)),
         Command::Ls { json } => ls::run(&context, json),
         Command::Rm { names } => rm::run(&context, &names),
         Command::Doctor { json } => doctor::run(&context, json).map(ExitCode::from),
+        Command::Completions { shell } => {
+            ui::answer(&completions::script(shell));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Man => {
+            ui::answer(&man::page());
+            Ok(ExitCode::SUCCESS)
+        }
     };
     done.unwrap_or_else(|e| {
         ui::failure(&e);
@@ -107,8 +127,13 @@ pub fn main() -> ExitCode {
 fn usage(e: &clap::Error) -> ExitCode {
     if e.use_stderr() {
         let text = e.to_string();
-        let what = text.trim_start_matches("error: ").trim_end();
-        ui::failure(&Error::new(Kind::Usage, what));
+        // Its first paragraph says what is wrong; the rest repeats the help.
+        let what = match e.kind() {
+            ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "there is no command",
+            _ => text.trim_start_matches("error: ").split("\n\n").next().unwrap_or_default(),
+        };
+        let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+        ui::failure(&Error::new(Kind::Usage, what).hint("`jitbox --help` says what there is"));
         ExitCode::from(2)
     } else {
         ui::answer(&e.to_string());
@@ -116,14 +141,32 @@ fn usage(e: &clap::Error) -> ExitCode {
     }
 }
 
-fn launch_of(launcher: &str, line: &[OsString]) -> Result<Launch> {
-    let launcher = match launcher {
-        "npx" => Launcher::Npx,
-        "uvx" => Launcher::Uvx,
-        other => return Err(Error::usage(format!("`{other}` is no launcher")).hint("jitbox plan npx -- LINE")),
+/// Whether the first word that is no command of ours is a launcher.
+fn known(line: &[OsString]) -> Result<()> {
+    let typed = line.first().map(|word| word.to_string_lossy()).unwrap_or_default();
+    if tool::is_program(&typed) {
+        return Ok(());
+    }
+    let error = Error::usage(format!("`{}` is neither a command nor a launcher", shown(&typed)));
+    if wrapper::is_program(&typed) {
+        return Err(error.hint(format!("write `jitbox run -- {} …`", shown(&typed))));
+    }
+    let command = command();
+    let ours = command.get_subcommands().map(clap::Command::get_name);
+    let near =
+        ours.chain(tool::TOOLS.iter().map(|tool| tool.program)).min_by_key(|name| strsim::levenshtein(name, &typed));
+    let error = match near.filter(|name| strsim::levenshtein(name, &typed) <= 2) {
+        Some(name) => error.hint(format!("did you mean `jitbox {name}`?")),
+        None => error,
     };
-    match launch::parse(launcher, line)? {
+    Err(error.hint("`jitbox --help` lists them"))
+}
+
+fn launch_of(line: Vec<OsString>) -> Result<Launch> {
+    match launch::parse_line(&tool::typed(line))?.1 {
         Request::Run(launch) => Ok(launch),
-        Request::Help | Request::Version => Err(Error::usage("the line runs no package")),
+        Request::Help | Request::Version => {
+            Err(Error::usage("the line runs no package").hint("jitbox plan npx -y pkg"))
+        }
     }
 }

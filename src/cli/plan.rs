@@ -97,7 +97,14 @@ fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -
 fn launch_json(launch: &Launch) -> Value {
     let packages: Vec<String> = launch.packages.iter().map(ToString::to_string).collect();
     let args: Vec<_> = launch.args.iter().map(|arg| arg.to_string_lossy()).collect();
-    json!({ "launcher": launch.launcher.name(), "packages": packages, "command": launch.command, "args": args })
+    let set: Vec<&str> = launch.environment.iter().map(|(name, _)| name.as_str()).collect();
+    json!({
+        "launcher": launch.launcher.name(),
+        "packages": packages,
+        "command": launch.command,
+        "args": args,
+        "sets": set,
+    })
 }
 
 fn text(plan: &Value, steps: &[Step]) -> String {

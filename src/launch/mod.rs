@@ -1,14 +1,20 @@
-//! Launch lines: the argv that `npx` or `uvx` would get, and its parsed form.
+//! Launch lines: the argv that `npx`, `uvx` or one of their relatives would get, and its parsed form.
 //!
 //! Parsing is pure. The scanners are strict and table-driven, because a wrong guess about
 //! which word names the package would be a policy bypass.
 
 mod index;
+mod node_tools;
 pub mod npx;
 pub mod option;
 mod python;
-mod tighten;
+mod python_tools;
+mod scan;
+mod shell;
+pub mod tighten;
+pub mod tool;
 pub mod uvx;
+pub mod wrapper;
 
 use std::ffi::{OsStr, OsString};
 
@@ -23,6 +29,20 @@ pub enum Launcher {
     Npx,
     /// `uvx` (uv up to 0.13).
     Uvx,
+    /// `npm exec`, `npm x` (npm 11).
+    NpmExec,
+    /// `pnpm dlx`, `pnpx` (pnpm 10 to 12).
+    PnpmDlx,
+    /// `yarn dlx` (Yarn 4).
+    YarnDlx,
+    /// `bunx`, `bun x` (Bun 1.4).
+    Bunx,
+    /// `uv tool run`: the same as `uvx`.
+    UvToolRun,
+    /// `uv run --with` (uv up to 0.13).
+    UvRun,
+    /// `pipx run` (pipx 1.18).
+    PipxRun,
 }
 
 impl Launcher {
@@ -31,22 +51,37 @@ impl Launcher {
         match self {
             Self::Npx => "npx",
             Self::Uvx => "uvx",
+            Self::NpmExec => "npm exec",
+            Self::PnpmDlx => "pnpm dlx",
+            Self::YarnDlx => "yarn dlx",
+            Self::Bunx => "bunx",
+            Self::UvToolRun => "uv tool run",
+            Self::UvRun => "uv run",
+            Self::PipxRun => "pipx run",
         }
     }
 
     /// Where its packages come from.
     pub fn ecosystem(self) -> Ecosystem {
         match self {
-            Self::Npx => Ecosystem::Npm,
-            Self::Uvx => Ecosystem::Pypi,
+            Self::Npx | Self::NpmExec | Self::PnpmDlx | Self::YarnDlx | Self::Bunx => Ecosystem::Npm,
+            Self::Uvx | Self::UvToolRun | Self::UvRun | Self::PipxRun => Ecosystem::Pypi,
         }
     }
 
-    /// The name of our shim for it.
+    /// The name of our shim for its packages.
     pub fn shim(self) -> &'static str {
+        match self.ecosystem() {
+            Ecosystem::Npm => "npx-safe",
+            Ecosystem::Pypi => "uvx-safe",
+        }
+    }
+
+    /// What stands in front of a line of it: the shim if it has one of its own.
+    pub fn program(self) -> String {
         match self {
-            Self::Npx => "npx-safe",
-            Self::Uvx => "uvx-safe",
+            Self::Npx | Self::Uvx => self.shim().to_owned(),
+            _ => format!("jitbox {}", self.name()),
         }
     }
 }
@@ -83,6 +118,9 @@ pub struct Launch {
     pub registry: Option<String>,
     /// The line's own `--safe-*` options, which may only tighten.
     pub tighten: Tighten,
+    /// Variables that the line itself sets (`env NAME=VALUE npx …`). They are treated as if the
+    /// client had set them.
+    pub environment: Vec<(String, String)>,
 }
 
 /// Our own options on a launch line. They can take rights away, never give any.
@@ -105,7 +143,14 @@ pub fn parse(launcher: Launcher, args: &[OsString]) -> Result<Request> {
     match launcher {
         Launcher::Npx => npx::parse(args),
         Launcher::Uvx => uvx::parse(args),
+        other => tool::parse(other, scan::Said::default(), args),
     }
+}
+
+/// Parses a whole line as a client's configuration has it: the launcher with its path, perhaps
+/// inside of wrappers such as `env` or `cmd /c`, and its arguments.
+pub fn parse_line(line: &[OsString]) -> Result<(Launcher, Request)> {
+    wrapper::read(line)
 }
 
 /// The words of a line before the program's arguments are text; paths and the like that are
@@ -151,9 +196,9 @@ fn command_name(launcher: Launcher, word: &OsStr) -> Result<String> {
     } else {
         return Ok(name.to_owned());
     };
-    let option = match launcher {
-        Launcher::Npx => "-p",
-        Launcher::Uvx => "--from",
+    let option = match launcher.ecosystem() {
+        Ecosystem::Npm => "-p",
+        Ecosystem::Pypi => "--from",
     };
     Err(Error::usage(format!("`{}` can't be the command", shown(name)))
         .because(why)

@@ -150,6 +150,7 @@ impl Line {
             python: None,
             registry: self.registry,
             tighten: self.tighten,
+            environment: Vec::new(),
         }))
     }
 }

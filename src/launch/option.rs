@@ -3,8 +3,14 @@
 //! Every option that npm 11 or uv 0.13 knows stands in a table, because only the table says
 //! whether the next word is an option's value or the package. What is not in it is refused.
 
+pub mod bunx;
+pub mod npm;
 pub mod npx;
+pub mod pipx;
+pub mod pnpm;
+pub mod uv;
 pub mod uvx;
+pub mod yarn;
 
 use crate::error::Error;
 
@@ -121,6 +127,11 @@ impl Table {
         self.0.iter().find(|row| row.names.contains(&name))
     }
 
+    /// All rows.
+    pub fn rows(self) -> &'static [OptionRow] {
+        self.0
+    }
+
     /// All names.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.0.iter().flat_map(|row| row.names.iter().copied())
@@ -147,9 +158,12 @@ mod tests {
 
     use super::*;
 
+    const TABLES: [Table; 9] =
+        [npx::TABLE, uvx::TABLE, npm::TABLE, pnpm::TABLE, yarn::TABLE, bunx::TABLE, uv::RUN, uv::GLOBAL, pipx::TABLE];
+
     #[test]
     fn names_are_unique_and_have_dashes() {
-        for table in [npx::TABLE, uvx::TABLE] {
+        for table in TABLES {
             let mut seen = HashSet::new();
             for name in table.names() {
                 assert!(seen.insert(name), "{name} stands twice");
@@ -161,7 +175,7 @@ mod tests {
 
     #[test]
     fn only_values_can_be_limited_and_only_switches_can_be_off() {
-        for row in npx::TABLE.0.iter().chain(uvx::TABLE.0) {
+        for row in TABLES.iter().flat_map(|table| table.0) {
             match row.effect {
                 Effect::Only(..)
                 | Effect::Package
@@ -181,7 +195,7 @@ mod tests {
 
     #[test]
     fn refusals_are_written_as_the_others_are() {
-        for row in npx::TABLE.0.iter().chain(uvx::TABLE.0) {
+        for row in TABLES.iter().flat_map(|table| table.0) {
             if let Effect::Refused(r) | Effect::RefusedOn(r) | Effect::RefusedOff(r) | Effect::Only(_, r) = row.effect {
                 assert!(!r.why.ends_with('.') && !r.hint.ends_with('.') && !r.hint.is_empty(), "{r:?}");
             }

@@ -5,6 +5,15 @@ use super::Tighten;
 use crate::error::{Error, Result};
 use crate::package::shown;
 
+/// Each of them as it is typed, and what it does.
+pub const OPTIONS: &[(&str, &str)] = &[
+    ("--safe-plan", "print every step and run nothing"),
+    ("--safe-net=none", "no network, whatever the settings say"),
+    ("--safe-ro", "no mount is writable"),
+    ("--safe-env=NAME", "pass no variable but this one (repeatable)"),
+    ("--safe-level=strict", "take away everything that was not granted"),
+];
+
 const ALL: &str = "`--safe-plan`, `--safe-ro`, `--safe-net=none`, `--safe-env=NAME` and `--safe-level=strict`";
 
 impl Tighten {
@@ -64,7 +73,7 @@ fn widening(name: &str) -> Error {
 }
 
 /// A name that a shell would take (POSIX, "Name").
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')

@@ -167,6 +167,7 @@ impl Line {
             python,
             registry: self.registry,
             tighten: self.tighten,
+            environment: Vec::new(),
         })
     }
 }
@@ -192,7 +193,7 @@ fn one_version(asked: Option<String>, named: Option<String>) -> Result<Option<St
 
 /// Splits the value of `--with` at commas, but not inside `[…]` and not before a comparison, as
 /// in `mcp>=1,<2` (uv, `crates/uv-cli/src/comma.rs`).
-fn split_with(value: &str) -> Vec<&str> {
+pub(super) fn split_with(value: &str) -> Vec<&str> {
     let mut parts = Vec::new();
     let (mut depth, mut start) = (0usize, 0);
     for (i, c) in value.char_indices() {
@@ -214,7 +215,7 @@ fn split_with(value: &str) -> Vec<&str> {
 }
 
 /// The command that goes with `--from`. What Windows calls `x.exe` is `x` in the container.
-fn executable(word: &OsStr) -> Result<String> {
+pub(super) fn executable(word: &OsStr) -> Result<String> {
     let name = command_name(Launcher::Uvx, word)?;
     let bare = name.strip_suffix(".exe").filter(|bare| !bare.is_empty());
     Ok(bare.map_or_else(|| name.clone(), str::to_owned))

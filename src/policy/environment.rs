@@ -90,11 +90,12 @@ pub struct Passed {
 }
 
 /// Decides. An explicit list (`--safe-env`) counts alone; else what the user's settings name,
-/// and from a client with a small environment everything that is not its surroundings.
+/// and from a client with a small environment everything that is not its surroundings, as from the line.
 pub fn decide(asked: &Asked<'_>, network: Network) -> Passed {
     let mut values = own(asked, network);
     let mut held_back = Vec::new();
     let wanted = |name: &OsStr| !is_surrounding(name) && !is_always(name);
+    let named = |name: &OsStr| asked.named.iter().any(|(known, _)| name == known.as_str());
     let small = asked.environment.iter().filter(|(name, _)| wanted(name)).count() <= SMALL
         && asked.environment.iter().all(|(name, _)| name != "SHLVL");
     for (name, value) in &asked.environment {
@@ -102,7 +103,8 @@ pub fn decide(asked: &Asked<'_>, network: Network) -> Passed {
         let pass = match &asked.tighten.env {
             Some(names) => is_always(name) || listed(names),
             None => {
-                is_always(name) || listed(&asked.config.env.pass) || (wanted(name) && small && !asked.tighten.strict)
+                let meant = wanted(name) && (small || named(name)) && !asked.tighten.strict;
+                is_always(name) || listed(&asked.config.env.pass) || meant
             }
         };
         // A host's PATH, HOME and the like mean nothing in the box, whoever asks.

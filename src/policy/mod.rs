@@ -62,6 +62,8 @@ pub struct Asked<'a> {
     pub tighten: &'a Tighten,
     /// Paths among the arguments that exist.
     pub paths: Vec<Found>,
+    /// Variables that the line itself sets; they are in the environment, too.
+    pub named: &'a [(String, String)],
     /// The environment that we were given.
     pub environment: Vec<(OsString, OsString)>,
     /// The user's home directory.
