@@ -15,9 +15,10 @@ use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
 use crate::image::build;
 use crate::image::template::guest_id;
-use crate::launch::Launch;
+use crate::launch::{Launch, Launcher};
 use crate::package::PinnedPackage;
 use crate::policy::{self, Asked, Policy, paths};
+use crate::registry::settings::Settings;
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::{Layout, lock, runs};
 use crate::supervise::{self, Job, Outcome};
@@ -36,6 +37,8 @@ pub struct Session<'a> {
     pub layout: Layout,
     /// The engine.
     pub engine: Engine,
+    /// Where the user gets packages from.
+    pub settings: Settings,
 }
 
 impl<'a> Session<'a> {
@@ -44,17 +47,26 @@ impl<'a> Session<'a> {
         let config = Config::load(context)?;
         let layout = Layout::new(context);
         let engine = detect::find(context, &config, &layout)?;
-        Ok(Self { context, config, layout, engine })
+        Ok(Self { context, config, layout, engine, settings: Settings::load(context) })
     }
 
-    /// What the line asks for.
-    pub fn request(&self, launch: &Launch) -> Request {
-        Request::new(launch, self.engine.facts.architecture)
+    /// What the line asks for, here and with the user's settings.
+    pub fn request(&self, launch: &Launch) -> Result<Request> {
+        let ecosystem = launch.launcher.ecosystem();
+        self.settings.check(ecosystem)?;
+        let sources = self.settings.sources(ecosystem, launch.registry.as_deref())?;
+        Ok(Request::new(launch, sources, self.python(launch), self.engine.facts.architecture))
+    }
+
+    /// The Python that the line, else the user's settings, ask for.
+    fn python(&self, launch: &Launch) -> Option<String> {
+        let chosen = || self.settings.python.python.clone();
+        launch.python.clone().or_else(|| if launch.launcher == Launcher::Uvx { chosen() } else { None })
     }
 
     /// The line's box, made now if there is none.
     pub fn find_or_make(&self, launch: &Launch) -> Result<BoxRecord> {
-        let request = self.request(launch);
+        let request = self.request(launch)?;
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return self.up_to_date(launch, record);
         }

@@ -6,7 +6,7 @@
 mod index;
 pub mod npx;
 pub mod option;
-mod python;
+pub(crate) mod python;
 mod tighten;
 pub mod uvx;
 

@@ -4,6 +4,7 @@
 //! fetches, [`npm`] and [`pypi`] decide on one version. The working directory has no say.
 
 pub mod auth;
+mod cutoff;
 pub mod http;
 pub mod known;
 pub mod netrc;
@@ -16,6 +17,8 @@ pub mod simple;
 #[cfg(test)]
 mod testing;
 pub mod trust;
+mod unhonoured;
+mod uv;
 
 /// The longest text of a registry that is kept for people.
 const MAX_TEXT: usize = 300;

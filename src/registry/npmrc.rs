@@ -1,4 +1,5 @@
-//! The user's npm settings: `~/.npmrc` and `npm_config_*`, never a project's `.npmrc`.
+//! The user's npm settings: the machine's npmrc, `~/.npmrc` and `npm_config_*`, never a project's
+//! `.npmrc`.
 //! Rules: research of npm's own reader, <https://docs.npmjs.com/cli/v11/configuring-npm/npmrc>.
 
 use std::collections::BTreeMap;
@@ -7,12 +8,17 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::auth::{Auth, Credentials, Realm, Secret, decode_base64, encode_base64, split_userinfo};
-use super::settings::{Proxies, expand_home, read_settings_file};
+use super::settings::{Proxies, Remarks, named_authority, named_file, read_settings_file};
+use super::{cutoff, unhonoured};
 use crate::context::{Context, Env};
 use crate::error::{Error, Result};
 
 /// The public registry, npm's default.
 pub const DEFAULT_REGISTRY: &str = "https://registry.npmjs.org/";
+
+/// Where npm's global file is for the places that Node is mostly installed in (its `prefix`, and
+/// Debian's own place). Anything below a user's folder is only read if npm itself names it.
+const GLOBAL_FILES: [&str; 4] = ["/usr/local/etc/npmrc", "/etc/npmrc", "/usr/etc/npmrc", "/opt/homebrew/etc/npmrc"];
 
 /// What the user configured for npm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,31 +35,55 @@ pub struct NpmSettings {
     pub ca: Option<String>,
     /// The proxies to use for npm.
     pub proxies: Proxies,
+    /// `tag`: what a package without a version means; `latest` if it is not set.
+    pub tag: Option<String>,
+    /// `before`, or what `min-release-age` makes of it: nothing newer is taken.
+    pub before: Option<String>,
+    /// `legacy-peer-deps`: the tree is resolved as npm 6 did.
+    legacy_peers: bool,
+    /// `before` and `min-release-age` as they were written.
+    age: String,
+    /// `offline`: nothing is to be fetched.
+    pub offline: bool,
 }
 
 impl NpmSettings {
-    /// Reads them. What can't be honoured is said in `notes`.
-    pub fn load(ctx: &Context, proxies: &Proxies, notes: &mut Vec<String>) -> Self {
-        let file = ["npm_config_userconfig", "NPM_CONFIG_USERCONFIG"]
-            .iter()
-            .find_map(|name| ctx.env.text(name))
-            .map_or_else(|| ctx.home.join(".npmrc"), |path| expand_home(ctx, path));
-        let mut entries = read_settings_file(&file, notes).map(|text| parse(&text, &ctx.env)).unwrap_or_default();
-        entries.extend(from_env(&ctx.env));
-        Self::from_entries(ctx, &entries, proxies, notes)
+    /// Reads them. What can't be honoured is said in `remarks`.
+    pub fn load(ctx: &Context, proxies: &Proxies, remarks: &mut Remarks) -> Self {
+        let env = from_env(&ctx.env);
+        let mut named = |key: &str| {
+            let path = env.get(key)?;
+            Some(named_file(ctx, &format!("npm_config_{key}"), path, remarks))
+        };
+        let global = match named("globalconfig") {
+            Some(file) => file,
+            None => GLOBAL_FILES.iter().map(PathBuf::from).find(|file| file.exists()),
+        };
+        let user = named("userconfig").unwrap_or_else(|| Some(ctx.home.join(".npmrc")));
+        let mut entries = BTreeMap::new();
+        for file in [global, user].into_iter().flatten() {
+            if let Some(text) = read_settings_file(&file, remarks) {
+                entries.extend(parse(&text, &ctx.env));
+            }
+        }
+        entries.extend(env);
+        Self::from_entries(ctx, &entries, proxies, remarks)
     }
 
     fn from_entries(
         ctx: &Context,
         entries: &BTreeMap<String, String>,
         proxies: &Proxies,
-        notes: &mut Vec<String>,
+        remarks: &mut Remarks,
     ) -> Self {
-        let mut credentials = dart_credentials(entries, notes);
-        let mut registry = |key: &str, value: &str, notes: &mut Vec<String>| {
+        let mut credentials = dart_credentials(entries, remarks);
+        let mut registry = |key: &str, value: &str, remarks: &mut Remarks| {
             let parsed = registry_url(value);
             let Some((url, auth)) = parsed else {
-                notes.push(format!("npm's `{key}` is not an http address; ignored"));
+                // The public registry may have another package of the same name.
+                let refusal = Error::refused(format!("npm's setting `{key}` is not an http or https address"));
+                let unset = "if it has a ${VARIABLE}, set that; else correct it in ~/.npmrc";
+                remarks.refusals.push(refusal.hint(unset));
                 return None;
             };
             if let (Some(realm), Some(auth)) = (Realm::of(&url), auth) {
@@ -61,24 +91,32 @@ impl NpmSettings {
             }
             Some(url)
         };
-        let default = entries.get("registry").and_then(|v| registry("registry", v, notes));
+        let default = entries.get("registry").and_then(|v| registry("registry", v, remarks));
         let mut scopes = BTreeMap::new();
         for (key, value) in entries {
             let scope = key.strip_suffix(":registry").filter(|s| s.starts_with('@'));
             if let Some(scope) = scope
-                && let Some(url) = registry(key, value, notes)
+                && let Some(url) = registry(key, value, remarks)
             {
                 scopes.insert(scope.to_owned(), url);
             }
         }
-        note_unsupported(entries, notes);
+        remark_unhonoured(entries, remarks);
+        let get = |key: &str| entries.get(key).map(String::as_str).filter(|v| !matches!(*v, "" | "null"));
+        let on = |key: &str| get(key) == Some("true");
+        let age = [get("before"), get("min-release-age").filter(|days| *days != "0")];
         Self {
             registry: default.unwrap_or_else(default_registry),
             scopes,
             credentials,
-            cafile: entries.get("cafile").map(|path| expand_home(ctx, path)),
+            cafile: get("cafile").and_then(|path| named_authority(ctx, "npm's `cafile`", path, remarks)),
             ca: entries.get("ca").map(|ca| ca.replace("\\n", "\n")),
             proxies: npm_proxies(entries, proxies),
+            tag: get("tag").filter(|tag| *tag != "latest").map(str::to_owned),
+            before: cutoff::npm(age[0], age[1], remarks),
+            legacy_peers: on("legacy-peer-deps"),
+            age: age.into_iter().flatten().collect::<Vec<_>>().join(" "),
+            offline: on("offline"),
         }
     }
 
@@ -111,7 +149,20 @@ impl NpmSettings {
         for (scope, url) in &self.scopes {
             text.push_str(&line(&format!("{scope}:registry"), url.as_str()));
         }
+        for (key, value) in [("tag", &self.tag), ("before", &self.before)] {
+            text.extend(value.as_ref().map(|value| line(key, value)));
+        }
+        if self.legacy_peers {
+            text.push_str("legacy-peer-deps=true\n");
+        }
         text
+    }
+
+    /// What decides which packages a line gets; empty for npm's own defaults. No secret, and the
+    /// same tomorrow, other than the date that a minimum age comes to.
+    pub fn identity(&self) -> String {
+        let age = (!self.age.is_empty()).then(|| self.age.clone());
+        Self { before: age, ..self.clone() }.npmrc_public()
     }
 
     /// The npmrc with all tokens and passwords, if there are any.
@@ -264,7 +315,7 @@ fn normal_key(key: &str) -> String {
 
 /// The credentials of `//host/path/:key` entries. Of several for one address npm takes the
 /// token, then the name and password, then `_auth` (npm-registry-fetch, `lib/auth.js`).
-fn dart_credentials(entries: &BTreeMap<String, String>, notes: &mut Vec<String>) -> Credentials {
+fn dart_credentials(entries: &BTreeMap<String, String>, remarks: &mut Remarks) -> Credentials {
     let mut all = Credentials::default();
     let darts: std::collections::BTreeSet<&str> = entries
         .keys()
@@ -283,12 +334,11 @@ fn dart_credentials(entries: &BTreeMap<String, String>, notes: &mut Vec<String>)
             Some(Auth::basic(get("username")?, &password))
         };
         let auth = token.or_else(pair).or_else(|| Auth::from_base64(get("_auth")?));
-        match (realm, auth) {
-            (Some(realm), Some(auth)) => all.add(realm, auth),
-            (Some(realm), None) if get("certfile").is_some() => {
-                notes.push(format!("npm's client certificate for {} is not supported; ignored", realm.host))
-            }
-            _ => {}
+        if let (Some(realm), Some(_)) = (&realm, get("certfile")) {
+            remarks.notes.push(format!("npm's client certificate for {} is not supported; ignored", realm.host));
+        }
+        if let (Some(realm), Some(auth)) = (realm, auth) {
+            all.add(realm, auth);
         }
     }
     all
@@ -314,17 +364,15 @@ fn npm_proxies(entries: &BTreeMap<String, String>, from_env: &Proxies) -> Proxie
     proxies
 }
 
-fn note_unsupported(entries: &BTreeMap<String, String>, notes: &mut Vec<String>) {
-    if entries.get("strict-ssl").is_some_and(|v| v == "false") {
-        notes.push(
-            "npm's `strict-ssl=false` is not honoured: certificates are always checked \
-             (name the authority with `cafile` instead)"
-                .to_owned(),
-        );
+fn remark_unhonoured(entries: &BTreeMap<String, String>, remarks: &mut Remarks) {
+    for (key, value) in entries {
+        let undo = format!("remove it from ~/.npmrc, or unset npm_config_{}", key.replace('-', "_"));
+        unhonoured::check(unhonoured::NPM, key, value, &format!("npm's setting `{key}`"), &undo, remarks);
     }
     for key in ["_auth", "_authToken", "_password"] {
         if entries.contains_key(key) {
-            notes.push(format!("npm's `{key}` must be tied to a registry, as in `//host/:{key}=`; ignored"));
+            let what = format!("npm's `{key}` must be tied to a registry, as in `//host/:{key}=`; ignored");
+            remarks.notes.push(what);
         }
     }
 }

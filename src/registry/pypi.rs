@@ -11,7 +11,7 @@ use url::Url;
 
 use super::http::{Client, Get, host_of};
 use super::known;
-use super::python::{Index, PythonSettings};
+use super::python::{Index, Prerelease, PythonSettings};
 use super::settings::Settings;
 use super::simple::{self, File};
 use crate::error::{Error, Kind, Result};
@@ -53,7 +53,7 @@ pub fn resolve(
     let name = spec.name.as_str();
     let (index, files) = fetch(client, &settings, name)?;
     let releases = by_version(files);
-    let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH)
+    let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH, settings.prerelease)
         .ok_or_else(|| no_match(&releases, spec, python))?;
     Ok(PypiRelease {
         pinned: PinnedPackage::pypi(&spec.name, choice.version, &spec.extras),
@@ -140,6 +140,7 @@ fn choose<'a>(
     request: &PypiRequest,
     pythons: &[String],
     arch: &str,
+    prerelease: Prerelease,
 ) -> Option<Choice<'a>> {
     let any = VersionSpecifiers::empty();
     let specifiers = match request {
@@ -152,7 +153,11 @@ fn choose<'a>(
         .iter()
         .rev()
         .filter(|(version, _)| specifiers.contains(version))
-        .filter(|(version, _)| named || only || !version.any_prerelease())
+        .filter(|(version, _)| match prerelease {
+            Prerelease::Allow => true,
+            Prerelease::IfNecessary => named || only || !version.any_prerelease(),
+            Prerelease::Disallow => !version.any_prerelease(),
+        })
         .find_map(|(version, files)| {
             let pinned = is_pinned(specifiers, version);
             let files: Vec<&File> = files.iter().filter(|f| pinned || !f.yanked).collect();

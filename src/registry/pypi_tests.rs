@@ -26,7 +26,7 @@ fn pick(
     python: Option<&str>,
 ) -> Option<(String, String, bool)> {
     let pythons = python_candidates(python).unwrap();
-    let choice = choose(releases, request, &pythons, "x86_64")?;
+    let choice = choose(releases, request, &pythons, "x86_64", Prerelease::IfNecessary)?;
     Some((choice.version.to_string(), choice.python, choice.has_wheel))
 }
 
@@ -71,6 +71,18 @@ fn the_python_fits_the_release_or_the_release_the_python() {
     assert_eq!(pick(&all, &PypiRequest::Any, Some("3.13")), some("2.0", "3.13", false));
     assert_eq!(pick(&all, &PypiRequest::Any, Some("3.11")), some("1.0", "3.11", true));
     assert_eq!(pick(&all, &specifiers(">=2"), Some("3.11")), None);
+}
+
+#[test]
+fn prereleases_as_the_settings_say() {
+    let all = releases(&[("p-1.0-py3-none-any.whl", "", false), ("p-2.0rc1-py3-none-any.whl", "", false)]);
+    let pythons = python_candidates(None).unwrap();
+    let pick = |request: &PypiRequest, mode| {
+        choose(&all, request, &pythons, "x86_64", mode).map(|choice| choice.version.to_string())
+    };
+    assert_eq!(pick(&PypiRequest::Any, Prerelease::Allow).unwrap(), "2.0rc1");
+    assert_eq!(pick(&specifiers(">=2.0rc1"), Prerelease::IfNecessary).unwrap(), "2.0rc1");
+    assert_eq!(pick(&specifiers(">=2.0rc1"), Prerelease::Disallow), None);
 }
 
 fn settings(env: &[(&str, &str)]) -> PythonSettings {

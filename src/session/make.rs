@@ -12,7 +12,6 @@ use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::plan::STATE_DIR;
 use crate::registry::http::Client;
-use crate::registry::settings::{Proxies, Settings};
 use crate::registry::trust::Trust;
 use crate::registry::{npm, pypi};
 use crate::state::boxes::{self, BoxRecord, Request};
@@ -38,8 +37,8 @@ impl Session<'_> {
         let name = launch.packages.first().map_or("python", |spec| spec.name());
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {name}"));
         let sources = self.sources(launch)?;
-        let resolved = self.resolve(launch, &sources)?;
-        let making = self.making(launch, &resolved, sources)?;
+        let resolved = self.resolve(launch, &sources.0)?;
+        let making = self.making(launch, &resolved, sources.1)?;
         making.ensure_base(&progress)?;
         progress.phase("resolving dependencies");
         let locked = match (request.ecosystem, resolved.packages.is_empty()) {
@@ -87,7 +86,7 @@ impl Session<'_> {
             apt: record.apt.clone(),
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
-            sources: sources.2,
+            sources: sources.1,
         };
         making.ensure_base(&progress)?;
         progress.phase("building");
@@ -101,14 +100,15 @@ impl Session<'_> {
     }
 
     /// What a container that fetches needs to reach the user's registries.
-    pub fn sources(&self, launch: &Launch) -> Result<(Settings, Trust, Sources)> {
-        let settings = Settings::load(self.context);
-        let trust = Trust::load(self.context, &settings)?;
-        for note in settings.notes.iter().chain(&trust.notes) {
+    pub fn sources(&self, launch: &Launch) -> Result<(Trust, Sources)> {
+        let (settings, ecosystem) = (&self.settings, launch.launcher.ecosystem());
+        settings.check(ecosystem)?;
+        settings.may_fetch(ecosystem)?;
+        let trust = Trust::load(self.context, settings)?;
+        for note in settings.notes(ecosystem).iter().chain(&trust.notes) {
             ui::note(note);
         }
-        let proxy = Proxies::from_env(&self.context.env).variables();
-        let (public, secret) = match launch.launcher.ecosystem() {
+        let (public, secret) = match ecosystem {
             Ecosystem::Npm => {
                 let npm = settings.npm.with_registry(launch.registry.as_deref())?;
                 (npm.npmrc_public(), npm.npmrc_secret())
@@ -120,17 +120,22 @@ impl Session<'_> {
                 (public, python.netrc_secret())
             }
         };
-        let ca = trust.bundle_pem();
-        Ok((settings, trust, Sources { public, secret, proxy, ca }))
+        let proxies = match ecosystem {
+            Ecosystem::Npm => &settings.npm.proxies,
+            Ecosystem::Pypi => &settings.python.proxies,
+        };
+        let sources = Sources { public, secret, proxy: proxies.variables(), ca: trust.bundle_pem() };
+        Ok((trust, sources))
     }
 
     /// Asks the registries: exact versions, and the base image that they need.
-    pub fn resolve(&self, launch: &Launch, (settings, trust, _): &(Settings, Trust, Sources)) -> Result<Resolved> {
-        let client = Client::new(trust);
+    pub fn resolve(&self, launch: &Launch, trust: &Trust) -> Result<Resolved> {
+        let (settings, client) = (&self.settings, Client::new(trust));
         let names = &self.config.images;
         let registry = launch.registry.as_deref();
         let (mut packages, mut engines, mut requires) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut default_program, mut python) = (None, launch.python.clone());
+        let asked = self.python(launch);
+        let (mut default_program, mut python) = (None, asked.clone());
         for (i, spec) in launch.packages.iter().enumerate() {
             match spec {
                 PackageSpec::Npm(spec) => {
@@ -147,7 +152,7 @@ impl Session<'_> {
                     packages.push(release.pinned);
                 }
                 PackageSpec::Pypi(spec) => {
-                    let release = pypi::resolve(&client, settings, registry, spec, launch.python.as_deref())?;
+                    let release = pypi::resolve(&client, settings, registry, spec, asked.as_deref())?;
                     if i == 0 {
                         default_program = Some(spec.typed.clone());
                         python.get_or_insert(release.python);
@@ -166,12 +171,7 @@ impl Session<'_> {
     }
 
     /// What is to be made for a resolved line.
-    pub fn making(
-        &self,
-        launch: &Launch,
-        resolved: &Resolved,
-        sources: (Settings, Trust, Sources),
-    ) -> Result<Making<'_>> {
+    pub fn making(&self, launch: &Launch, resolved: &Resolved, sources: Sources) -> Result<Making<'_>> {
         let mut apt = Vec::new();
         for package in &resolved.packages {
             apt.extend(recipe::for_package(package.ecosystem(), package.name())?.apt);
@@ -184,7 +184,7 @@ impl Session<'_> {
             apt,
             wanted: wanted(launch.launcher.ecosystem(), &resolved.packages)?,
             name: image_word(launch),
-            sources: sources.2,
+            sources,
         })
     }
 
