@@ -108,6 +108,7 @@ impl<'a> Session<'a> {
             config: &self.config,
             tighten: &launch.tighten,
             paths: paths::look(&launch.args, &context.cwd),
+            login_variables: self.settings.login_variables(launch.launcher.ecosystem()),
             environment: context.env.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             home: &context.home,
             data_dir: self.layout.root(),

@@ -18,6 +18,7 @@ mod cli;
 mod confinement;
 mod death;
 mod guest;
+mod registries;
 mod servers;
 mod support;
 mod terminal;
@@ -55,6 +56,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
     ("cli", cli::CASES),
+    ("registries", registries::CASES),
 ];
 
 /// Tests that need no engine, `topic::case`.
@@ -84,6 +86,7 @@ fn main() -> std::process::ExitCode {
     }
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
     support::home::clear_up();
+    registries::end();
     conclusion.exit_code()
 }
 

@@ -81,7 +81,7 @@ fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -
     let making = session.making(launch, &resolved, sources.1)?;
     let lock = Cmd::engine(&session.engine, argv::run(&session.engine, making.lock_plan().named("RUN").plan()));
     steps.push(Step::new("lock", "the registry", &lock));
-    let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new() };
+    let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new(), files: Vec::new() };
     let mut build = making.plan(&unknown, "RUN", making.base.clone(), Path::new("CONTEXT"), None);
     let name = build.image.split_once(':').map_or(build.image.as_str(), |(name, _)| name);
     let image = format!("{name}:LOCK");

@@ -62,6 +62,8 @@ pub struct Asked<'a> {
     pub tighten: &'a Tighten,
     /// Paths among the arguments that exist.
     pub paths: Vec<Found>,
+    /// The variables that logins of registries are made of.
+    pub login_variables: &'a BTreeSet<String>,
     /// The environment that we were given.
     pub environment: Vec<(OsString, OsString)>,
     /// The user's home directory.

@@ -10,6 +10,7 @@ pub mod known;
 pub mod netrc;
 pub mod npm;
 pub mod npmrc;
+mod npmrc_text;
 pub mod pypi;
 pub mod python;
 pub mod settings;

@@ -2,19 +2,23 @@
 //! `.npmrc`.
 //! Rules: research of npm's own reader, <https://docs.npmjs.com/cli/v11/configuring-npm/npmrc>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use url::Url;
 
 use super::auth::{Auth, Credentials, Realm, Secret, decode_base64, encode_base64, split_userinfo};
+use super::npmrc_text::{from_env, line, login_variables, parse};
 use super::settings::{Proxies, Remarks, named_authority, named_file, read_settings_file};
 use super::{cutoff, unhonoured};
-use crate::context::{Context, Env};
+use crate::context::Context;
 use crate::error::{Error, Result};
 
 /// The public registry, npm's default.
 pub const DEFAULT_REGISTRY: &str = "https://registry.npmjs.org/";
+
+/// Its host.
+const PUBLIC_HOST: &str = "registry.npmjs.org";
 
 /// Where npm's global file is for the places that Node is mostly installed in (its `prefix`, and
 /// Debian's own place). Anything below a user's folder is only read if npm itself names it.
@@ -45,6 +49,8 @@ pub struct NpmSettings {
     age: String,
     /// `offline`: nothing is to be fetched.
     pub offline: bool,
+    /// The variables that the files' logins are made of.
+    pub login_variables: BTreeSet<String>,
 }
 
 impl NpmSettings {
@@ -60,14 +66,15 @@ impl NpmSettings {
             None => GLOBAL_FILES.iter().map(PathBuf::from).find(|file| file.exists()),
         };
         let user = named("userconfig").unwrap_or_else(|| Some(ctx.home.join(".npmrc")));
-        let mut entries = BTreeMap::new();
+        let (mut entries, mut variables) = (BTreeMap::new(), BTreeSet::new());
         for file in [global, user].into_iter().flatten() {
             if let Some(text) = read_settings_file(&file, remarks) {
                 entries.extend(parse(&text, &ctx.env));
+                variables.extend(login_variables(&text));
             }
         }
         entries.extend(env);
-        Self::from_entries(ctx, &entries, proxies, remarks)
+        Self { login_variables: variables, ..Self::from_entries(ctx, &entries, proxies, remarks) }
     }
 
     fn from_entries(
@@ -117,6 +124,7 @@ impl NpmSettings {
             legacy_peers: on("legacy-peer-deps"),
             age: age.into_iter().flatten().collect::<Vec<_>>().join(" "),
             offline: on("offline"),
+            login_variables: BTreeSet::new(),
         }
     }
 
@@ -165,21 +173,35 @@ impl NpmSettings {
         Self { before: age, ..self.clone() }.npmrc_public()
     }
 
-    /// The npmrc with all tokens and passwords, if there are any.
-    pub fn npmrc_secret(&self) -> Option<String> {
-        if self.credentials.is_empty() {
-            return None;
-        }
-        let mut text = self.npmrc_public();
-        for (realm, auth) in self.credentials.iter() {
+    /// The addresses that resolving a tree asks.
+    pub fn registries(&self) -> Vec<Url> {
+        std::iter::once(&self.registry).chain(self.scopes.values()).cloned().collect()
+    }
+
+    /// The addresses that fetching `files` asks: where npm's own registry is replaced by
+    /// another, so it is in a file's address (npm's `replace-registry-host`).
+    pub fn sources_of(&self, files: &[String]) -> Vec<Url> {
+        let parsed = files.iter().filter_map(|file| Url::parse(file).ok());
+        parsed.map(|url| if is_public(&url) { self.registry.clone() } else { url }).collect()
+    }
+
+    /// The npmrc with the tokens and passwords for these addresses' hosts, if there are any.
+    pub fn npmrc_secret(&self, addresses: &[Url]) -> Option<String> {
+        let mut logins = String::new();
+        for (realm, auth) in self.credentials.iter().filter(|(realm, _)| addresses.iter().any(|url| realm.is_at(url))) {
             let dart = realm.nerf_dart();
-            text.push_str(&match auth {
+            logins.push_str(&match auth {
                 Auth::Bearer(token) => line(&format!("{dart}:_authToken"), token.expose()),
                 Auth::Basic { user, password } => line(&format!("{dart}:_auth"), &encode_base64(user, password)),
             });
         }
-        Some(text)
+        (!logins.is_empty()).then(|| self.npmrc_public() + &logins)
     }
+}
+
+/// Whether this is npm's own registry, where nearly everything needs no login.
+pub fn is_public(url: &Url) -> bool {
+    url.host_str() == Some(PUBLIC_HOST)
 }
 
 fn default_registry() -> Url {
@@ -195,122 +217,6 @@ fn registry_url(text: &str) -> Option<(Url, Option<Auth>)> {
         url.set_path(&path);
     }
     Some((url, auth))
-}
-
-/// One line of an npmrc. Values that npm's reader would cut or decode are quoted; `${` is
-/// escaped, because it was expanded already.
-fn line(key: &str, value: &str) -> String {
-    let value: String = value.chars().filter(|c| !c.is_control()).collect();
-    let value = value.replace("${", "\\${");
-    let quote = value.contains([';', '#', '"', '\'']) || value.starts_with('[') || value.trim() != value;
-    if quote { format!("{key}={}\n", serde_json::Value::from(value)) } else { format!("{key}={value}\n") }
-}
-
-/// The entries of an npmrc file, with `${VAR}` expanded (the `ini` package's rules, without
-/// sections, which npm has no use for).
-fn parse(text: &str, env: &Env) -> BTreeMap<String, String> {
-    let mut entries = BTreeMap::new();
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() || line.starts_with([';', '#', '[']) {
-            continue;
-        }
-        let (key, value) = match line.split_once('=') {
-            Some((key, value)) => (unquote(key), unquote(value)),
-            None => (unquote(line), "true".to_owned()),
-        };
-        let (key, value) = (expand(&key, env), expand(&value, env));
-        match key.strip_suffix("[]") {
-            Some(list) => {
-                let all: &mut String = entries.entry(list.to_owned()).or_default();
-                all.push_str(&value);
-                all.push('\n');
-            }
-            None => {
-                entries.insert(key, value);
-            }
-        }
-    }
-    entries
-}
-
-fn unquote(text: &str) -> String {
-    let text = text.trim();
-    if let Some(inner) = text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')) {
-        return inner.to_owned();
-    }
-    if text.len() > 1 && text.starts_with('"') && text.ends_with('"') {
-        return serde_json::from_str(text).unwrap_or_else(|_| text.trim_matches('"').to_owned());
-    }
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            ';' | '#' => break,
-            '\\' => match chars.next_if(|n| matches!(n, ';' | '#' | '\\')) {
-                Some(escaped) => out.push(escaped),
-                None => out.push('\\'),
-            },
-            _ => out.push(c),
-        }
-    }
-    out.trim().to_owned()
-}
-
-/// Expands `${VAR}` (left as it is when unset) and `${VAR?}` (empty when unset); a backslash
-/// before it keeps it (npm's `@npmcli/config`, `lib/env-replace.js`).
-fn expand(text: &str, env: &Env) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let Some(len) = rest[start..].find('}') else {
-            break;
-        };
-        let (whole, name) = (&rest[start..=start + len], &rest[start + 2..start + len]);
-        let before = &rest[..start];
-        let slashes = before.len() - before.trim_end_matches('\\').len();
-        if slashes % 2 == 1 {
-            out.push_str(&before[..before.len() - 1]);
-            out.push_str(whole);
-        } else {
-            out.push_str(before);
-            let (name, optional) = match name.strip_suffix('?') {
-                Some(name) => (name, true),
-                None => (name, false),
-            };
-            match env.text(name) {
-                Some(value) => out.push_str(value),
-                None if optional => {}
-                None => out.push_str(whole),
-            }
-        }
-        rest = &rest[start + len + 1..];
-    }
-    out.push_str(rest);
-    out
-}
-
-/// `npm_config_*` in any case (npm's `@npmcli/config`, `loadEnv`).
-fn from_env(env: &Env) -> BTreeMap<String, String> {
-    env.iter()
-        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
-        .filter_map(|(name, value)| {
-            let key = name
-                .get(..11)
-                .filter(|p| p.eq_ignore_ascii_case("npm_config_"))
-                .and(name.get(11..))
-                .filter(|key| !key.is_empty() && !value.is_empty())?;
-            Some((normal_key(key), expand(value, env)))
-        })
-        .collect()
-}
-
-fn normal_key(key: &str) -> String {
-    if key.starts_with("//") {
-        return key.to_owned();
-    }
-    let mut chars = key.chars();
-    let first = chars.next().into_iter();
-    first.chain(chars.map(|c| if c == '_' { '-' } else { c })).collect::<String>().to_lowercase()
 }
 
 /// The credentials of `//host/path/:key` entries. Of several for one address npm takes the

@@ -28,7 +28,7 @@ fn nothing_configured_is_the_public_registry() {
     let (settings, notes) = load("", &[]);
     assert_eq!(settings.registry.as_str(), DEFAULT_REGISTRY);
     assert_eq!(settings.npmrc_public(), "");
-    assert_eq!(settings.npmrc_secret(), None);
+    assert_eq!(settings.npmrc_secret(&settings.registries()), None);
     assert_eq!(settings.identity(), "");
     assert_eq!(notes, Remarks::default());
 }
@@ -53,11 +53,34 @@ fn registries_scopes_and_tokens() {
 
     let public = settings.npmrc_public();
     assert_eq!(public, "registry=https://npm.example/all/\n@Team:registry=https://git.example:8443/npm/\n");
-    let secret = settings.npmrc_secret().unwrap();
+    let secret = settings.npmrc_secret(&settings.registries()).unwrap();
     assert!(secret.starts_with(&public));
     assert!(secret.contains("//npm.example/all/:_authToken=t-1\n"));
     assert!(secret.contains("//git.example:8443/npm/:_auth=bWU6c2VjcmV0\n"));
+    assert!(!secret.contains("old.example"), "{secret}");
     assert!(!format!("{settings:?}").contains("t-1"));
+    assert_eq!(settings.login_variables.iter().collect::<Vec<_>>(), ["TOKEN"]);
+}
+
+#[test]
+fn only_the_logins_that_are_needed_to_fetch() {
+    let (settings, _) = load(
+        "@team:registry=https://git.example/npm/\n//git.example/npm/:_authToken=T1\n\
+         //files.example/:_authToken=T2\n//registry.npmjs.org/:_authToken=T3\n",
+        &[],
+    );
+    let secret = |settings: &NpmSettings, file: &str| {
+        settings.npmrc_secret(&settings.sources_of(&[file.to_owned()])).unwrap_or_default()
+    };
+    let team = secret(&settings, "https://git.example/npm/@team/x/-/x-1.0.0.tgz");
+    assert!(team.contains("T1") && !team.contains("T2") && !team.contains("T3"), "{team}");
+    assert!(secret(&settings, "https://files.example/x-1.0.0.tgz").contains("T2"));
+    assert_eq!(secret(&settings, "https://files.example:8443/x-1.0.0.tgz"), "");
+    assert!(secret(&settings, "https://registry.npmjs.org/x/-/x-1.0.0.tgz").contains("T3"));
+    // What a mirror says is at the public registry is fetched from the mirror.
+    let mirrored = settings.with_registry(Some("https://git.example/npm/")).unwrap();
+    let secret = secret(&mirrored, "https://registry.npmjs.org/x/-/x-1.0.0.tgz");
+    assert!(secret.contains("T1") && !secret.contains("T3"), "{secret}");
 }
 
 #[test]
@@ -69,14 +92,6 @@ fn a_password_in_the_address_is_a_secret() {
     assert_eq!(line.registry.as_str(), "https://other.example/");
     assert!(header(&line, "https://other.example/x").is_some());
     assert!(settings.with_registry(Some("ftp://x")).is_err());
-}
-
-#[test]
-fn variables_expand_as_npm_does() {
-    let env: Env = [("A", "1"), ("B", "2")].into_iter().collect();
-    assert_eq!(expand("${A}-${B}", &env), "1-2");
-    assert_eq!(expand("${NONE}|${NONE?}|", &env), "${NONE}||");
-    assert_eq!(expand("\\${A} ${A", &env), "${A} ${A");
 }
 
 #[test]
@@ -183,14 +198,4 @@ fn proxies_of_npm_go_before_the_environments() {
     assert_eq!(of("http://x.example/").unwrap(), "http://env.example:2");
     assert_eq!(of("https://a.in.example/"), None);
     assert!(settings.cafile.unwrap().ends_with("ca.pem"));
-}
-
-#[test]
-fn values_that_npm_would_cut_are_quoted() {
-    assert_eq!(line("k", "a;b"), "k=\"a;b\"\n");
-    assert_eq!(line("k", "a=="), "k=a==\n");
-    assert_eq!(line("k", "a\nregistry=evil"), "k=aregistry=evil\n");
-    let env = Env::default();
-    let back = parse(&line("k", "${HOME};\"#"), &env);
-    assert_eq!(back["k"], "${HOME};\"#");
 }

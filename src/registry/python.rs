@@ -46,6 +46,10 @@ pub struct PythonSettings {
     pub python: Option<String>,
     /// uv's `offline`: nothing is to be fetched.
     pub offline: bool,
+    /// uv's `exclude-newer` as a moment: nothing from then on is taken.
+    pub newest: Option<String>,
+    /// The same as it was written.
+    age: String,
 }
 
 /// Which pre-releases may be chosen.
@@ -98,6 +102,8 @@ impl PythonSettings {
             prerelease: layer.prerelease.unwrap_or_default(),
             python: uv::python(ctx, remarks),
             offline: layer.offline,
+            age: layer.newest.as_ref().map(|(text, _)| text.clone()).unwrap_or_default(),
+            newest: layer.newest.map(|(_, moment)| moment),
         };
         new.add_netrc(ctx, remarks);
         new
@@ -138,17 +144,24 @@ impl PythonSettings {
             env.push(("UV_INDEX".to_owned(), all.join(" ")));
         }
         let prerelease = match self.prerelease {
-            Prerelease::IfNecessary => return env,
-            Prerelease::Allow => "allow",
-            Prerelease::Disallow => "disallow",
+            Prerelease::IfNecessary => None,
+            Prerelease::Allow => Some("allow".to_owned()),
+            Prerelease::Disallow => Some("disallow".to_owned()),
         };
-        env.push(("UV_PRERELEASE".to_owned(), prerelease.to_owned()));
+        env.extend(prerelease.map(|mode| ("UV_PRERELEASE".to_owned(), mode)));
+        env.extend(self.newest.clone().map(|moment| ("UV_EXCLUDE_NEWER".to_owned(), moment)));
         env
     }
 
-    /// What decides which packages a line gets; empty for uv's own defaults. No secret.
+    /// What decides which packages a line gets; empty for uv's own defaults. No secret, and the
+    /// same tomorrow, other than the moment that an age comes to.
     pub fn identity(&self) -> String {
-        self.uv_public_env().into_iter().map(|(name, value)| format!("{name}={value}\n")).collect()
+        let age = self.newest.is_some().then(|| self.age.clone());
+        Self { newest: age, ..self.clone() }
+            .uv_public_env()
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect()
     }
 
     /// A netrc with the logins for these indexes' hosts, and no others, if there are any.

@@ -165,11 +165,18 @@ fn settings_that_change_what_is_run_are_honoured_or_refused() {
     let (settings, _) =
         load(&[(".config/uv/.python-version", "3.11\n"), (".config/uv/uv.toml", "prerelease = \"disallow\"")], &[]);
     assert_eq!((settings.python.as_deref(), settings.prerelease), (Some("3.11"), Prerelease::Disallow));
+    let newest = [(".config/uv/uv.toml", "exclude-newer = \"7 days\"")];
+    let (settings, remarks) = load(&newest, &[]);
+    assert!(settings.newest.as_ref().unwrap().starts_with("20"));
+    assert_eq!((settings.identity().as_str(), remarks), ("UV_EXCLUDE_NEWER=7 days\n", Remarks::default()));
+    let (settings, _) = load(&newest, &[("UV_EXCLUDE_NEWER", "2026-01-31")]);
+    assert_eq!(settings.newest.as_deref(), Some("2026-02-01T00:00:00.000Z"));
     for (variable, value) in [
         ("UV_PYTHON", "/usr/bin/python3"),
         ("UV_PRERELEASE", "perhaps"),
         ("UV_RESOLUTION", "lowest"),
-        ("UV_EXCLUDE_NEWER", "2026-01-01"),
+        ("UV_EXCLUDE_NEWER", "yesterday"),
+        ("UV_EXCLUDE_NEWER_PACKAGE", "p=2026-01-01"),
         ("UV_CONSTRAINT", "c.txt"),
         ("UV_OVERRIDE", "c.txt"),
         ("UV_FIND_LINKS", "/wheels"),
@@ -182,7 +189,7 @@ fn settings_that_change_what_is_run_are_honoured_or_refused() {
         assert!(why.contains(&format!("`{variable}`")), "{variable}: {why}");
     }
     let toml = |text| refused(&[(".config/uv/uv.toml", text)], &[]);
-    assert!(toml("exclude-newer = \"2026-01-01\"").contains("`exclude-newer` in "));
+    assert!(toml("exclude-newer = \"yesterday\"").contains("`exclude-newer` in "));
     assert!(toml("no-binary = true").contains("`no-binary` in "));
     assert_eq!(toml("no-binary = false\nresolution = \"highest\"\ncache-dir = \"/x\"\n[pip]\nno-index = true"), "");
     let (_, remarks) =

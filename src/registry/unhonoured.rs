@@ -58,7 +58,7 @@ pub const NPM: &[Row] = &[
 pub const UV: &[Row] = &[
     refused(&["resolution"], &["highest"], "changes which versions are chosen, which is not supported"),
     refused(
-        &["exclude-newer", "exclude-newer-package", "prerelease-package"],
+        &["exclude-newer-package", "prerelease-package"],
         &[],
         "changes which versions are chosen, which is not supported",
     ),

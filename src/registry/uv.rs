@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use super::python::Prerelease;
 use super::settings::{Remarks, named_file, read_settings_file};
-use super::unhonoured;
+use super::{cutoff, unhonoured};
 use crate::context::{Context, Env};
 use crate::error::Error;
 use crate::launch::python;
@@ -23,6 +23,8 @@ pub struct Layer {
     pub prerelease: Option<Prerelease>,
     /// Nothing is to be fetched.
     pub offline: bool,
+    /// `exclude-newer`: as it was written, and the moment that it comes to.
+    pub newest: Option<(String, String)>,
 }
 
 /// Reads them. What can't be honoured is said in `remarks`.
@@ -37,6 +39,7 @@ pub fn settings(ctx: &Context, remarks: &mut Remarks) -> Layer {
         extra: words("UV_INDEX"),
         prerelease: env.text("UV_PRERELEASE").and_then(|mode| prerelease("`UV_PRERELEASE`", mode, remarks)),
         offline: on(env, "UV_OFFLINE"),
+        newest: env.text("UV_EXCLUDE_NEWER").and_then(|text| newest(text, "`UV_EXCLUDE_NEWER`", remarks)),
     };
     for (variable, value) in env.iter().filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?))) {
         if let Some(setting) = unhonoured::of_uv_variable(variable) {
@@ -69,6 +72,9 @@ pub fn settings(ctx: &Context, remarks: &mut Remarks) -> Layer {
         if let (None, Some(mode)) = (all.prerelease, &known.prerelease) {
             all.prerelease = prerelease(&shown("prerelease"), mode, remarks);
         }
+        if let (None, Some(text)) = (&all.newest, &known.exclude_newer) {
+            all.newest = newest(text, &shown("exclude-newer"), remarks);
+        }
         all.offline |= known.offline;
         known.add_to(&mut all);
     }
@@ -92,6 +98,10 @@ pub fn python(ctx: &Context, remarks: &mut Remarks) -> Option<String> {
         remarks.refusals.push(refusal.hint(undo));
         None
     })
+}
+
+fn newest(text: &str, shown: &str, remarks: &mut Remarks) -> Option<(String, String)> {
+    Some((text.to_owned(), cutoff::uv(text, shown, remarks)?))
 }
 
 fn on(env: &Env, name: &str) -> bool {
@@ -138,6 +148,7 @@ struct UvToml {
     index: Vec<UvIndex>,
     prerelease: Option<String>,
     offline: bool,
+    exclude_newer: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -13,7 +13,7 @@ use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::plan::STATE_DIR;
 use crate::registry::http::Client;
 use crate::registry::trust::Trust;
-use crate::registry::{npm, pypi};
+use crate::registry::{npm, npmrc, pypi};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
 use crate::supervise::{self, Job};
@@ -38,7 +38,7 @@ impl Session<'_> {
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {name}"));
         let sources = self.sources(launch)?;
         let resolved = self.resolve(launch, &sources.0)?;
-        let making = self.making(launch, &resolved, sources.1)?;
+        let mut making = self.making(launch, &resolved, sources.1)?;
         making.ensure_base(&progress)?;
         progress.phase("resolving dependencies");
         let locked = match (request.ecosystem, resolved.packages.is_empty()) {
@@ -47,6 +47,7 @@ impl Session<'_> {
             _ => making.lock()?,
         };
         progress.phase("building");
+        making.sources.secret = self.logins_to_fetch(launch, &locked)?;
         making.build(&locked)?;
         let image = making.image(&locked);
         let mcp = is_server(name) || locked.has_mcp_sdk(request.ecosystem);
@@ -78,6 +79,8 @@ impl Session<'_> {
         let _lock = lock::take(&self.layout.lock(&record.request.key()), || {})?;
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {} again", record.name()));
         let sources = self.sources(launch)?;
+        let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
+        let secret = self.logins_to_fetch(launch, &locked)?;
         let making = Making {
             engine: &self.engine,
             layout: &self.layout,
@@ -86,11 +89,10 @@ impl Session<'_> {
             apt: record.apt.clone(),
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
-            sources: sources.1,
+            sources: Sources { secret, ..sources.1 },
         };
         making.ensure_base(&progress)?;
         progress.phase("building");
-        let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
         making.build(&locked)?;
         let image = making.image(&locked);
         let mut record = record.clone();
@@ -111,7 +113,7 @@ impl Session<'_> {
         let (public, secret) = match ecosystem {
             Ecosystem::Npm => {
                 let npm = settings.npm.with_registry(launch.registry.as_deref())?;
-                (npm.npmrc_public(), npm.npmrc_secret())
+                (npm.npmrc_public(), npm.npmrc_secret(&npm.registries()))
             }
             Ecosystem::Pypi => {
                 let python = settings.python.with_default(launch.registry.as_deref())?;
@@ -126,6 +128,21 @@ impl Session<'_> {
         };
         let sources = Sources { public, secret, proxy: proxies.variables(), ca: trust.bundle_pem() };
         Ok((trust, sources))
+    }
+
+    /// The logins that fetching a locked tree needs: none for hosts that none of its files is
+    /// at, and none at all for the public registry on a builder that could not keep them.
+    fn logins_to_fetch(&self, launch: &Launch, locked: &Lock) -> Result<Option<String>> {
+        let registry = launch.registry.as_deref();
+        Ok(match launch.launcher.ecosystem() {
+            Ecosystem::Npm => {
+                let npm = self.settings.npm.with_registry(registry)?;
+                let mut addresses = npm.sources_of(&locked.files);
+                addresses.retain(|url| self.engine.builds_with_secrets() || !npmrc::is_public(url));
+                npm.npmrc_secret(&addresses)
+            }
+            Ecosystem::Pypi => self.settings.python.with_default(registry)?.netrc_secret(),
+        })
     }
 
     /// Asks the registries: exact versions, and the base image that they need.
