@@ -3,7 +3,7 @@
 use jitbox_guest::protocol::{End, Launch as Program, Stdio, Watch};
 
 use super::Session;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::base::Base;
 use crate::image::build::{self, Making, Sources};
 use crate::image::lock::Lock;
@@ -48,7 +48,7 @@ impl Session<'_> {
         };
         progress.phase("building");
         making.sources.secret = self.logins_to_fetch(launch, &locked)?;
-        making.build(&locked)?;
+        making.build(&locked).map_err(|e| self.name_withheld(e, launch, &locked))?;
         let image = making.image(&locked);
         let mcp = is_server(name) || locked.has_mcp_sdk(request.ecosystem);
         let programs = match request.ecosystem {
@@ -143,6 +143,16 @@ impl Session<'_> {
             }
             Ecosystem::Pypi => self.settings.python.with_default(registry)?.netrc_secret(),
         })
+    }
+
+    /// Says that a login was left out, which may be why a build without one came to nothing.
+    fn name_withheld(&self, error: Error, launch: &Launch, locked: &Lock) -> Error {
+        let npm = self.settings.npm.with_registry(launch.registry.as_deref());
+        let withheld = npm.is_ok_and(|npm| npm.npmrc_secret(&npm.sources_of(&locked.files)).is_some());
+        if error.kind == Kind::Refused || self.engine.builds_with_secrets() || !withheld {
+            return error;
+        }
+        error.hint("if a package is private, its token could not be used: apt install docker-buildx")
     }
 
     /// Asks the registries: exact versions, and the base image that they need.
