@@ -75,7 +75,7 @@ fn pypiserver() -> PathBuf {
     installed("pypiserver-2.4.2", |dir| {
         let mut pip = Command::new("python3");
         pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--root-user-action=ignore"]);
-        pip.args(["--only-binary", ":all:", "--target"]).arg(dir).arg("pypiserver==2.4.2");
+        pip.args(["--only-binary", ":all:", "--target"]).arg(dir).arg("pypiserver[passlib]==2.4.2");
         run(pip, b"").ok();
     })
 }
