@@ -4,6 +4,7 @@
 mod make;
 mod program;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jitbox_guest::protocol::{End, Launch as Program, Stdio};
@@ -16,7 +17,7 @@ use crate::error::{Error, Kind, Result};
 use crate::image::build;
 use crate::image::template::guest_id;
 use crate::launch::{Launch, Launcher};
-use crate::package::PinnedPackage;
+use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::policy::{self, Asked, Policy, paths};
 use crate::registry::settings::Settings;
 use crate::state::boxes::{self, BoxRecord, Request};
@@ -100,6 +101,14 @@ impl<'a> Session<'a> {
         same.fold(error, |e, record| e.hint(format!("{shim} {} works without a network", record.name())))
     }
 
+    /// The variables that the user's logins for the line's packages are made of. (uv's have
+    /// names by which they are known.)
+    fn login_variables(&self, launch: &Launch) -> BTreeSet<String> {
+        let npm = self.settings.npm.with_registry(launch.registry.as_deref());
+        let names = launch.packages.iter().filter(|spec| spec.ecosystem() == Ecosystem::Npm).map(PackageSpec::name);
+        npm.map(|npm| npm.login_variables(names)).unwrap_or_default()
+    }
+
     /// Decides what the line may do.
     pub fn decide(&self, launch: &Launch) -> Policy {
         let context = self.context;
@@ -108,7 +117,7 @@ impl<'a> Session<'a> {
             config: &self.config,
             tighten: &launch.tighten,
             paths: paths::look(&launch.args, &context.cwd),
-            login_variables: self.settings.login_variables(launch.launcher.ecosystem()),
+            login_variables: self.login_variables(launch),
             environment: context.env.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             home: &context.home,
             data_dir: self.layout.root(),

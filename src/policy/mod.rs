@@ -63,7 +63,7 @@ pub struct Asked<'a> {
     /// Paths among the arguments that exist.
     pub paths: Vec<Found>,
     /// The variables that logins of registries are made of.
-    pub login_variables: &'a BTreeSet<String>,
+    pub login_variables: BTreeSet<String>,
     /// The environment that we were given.
     pub environment: Vec<(OsString, OsString)>,
     /// The user's home directory.

@@ -50,7 +50,7 @@ pub struct NpmSettings {
     /// `offline`: nothing is to be fetched.
     pub offline: bool,
     /// The variables that the files' logins are made of.
-    pub login_variables: BTreeSet<String>,
+    login_variables: Vec<(Realm, String)>,
 }
 
 impl NpmSettings {
@@ -66,11 +66,12 @@ impl NpmSettings {
             None => GLOBAL_FILES.iter().map(PathBuf::from).find(|file| file.exists()),
         };
         let user = named("userconfig").unwrap_or_else(|| Some(ctx.home.join(".npmrc")));
-        let (mut entries, mut variables) = (BTreeMap::new(), BTreeSet::new());
+        let (mut entries, mut variables) = (BTreeMap::new(), Vec::new());
         for file in [global, user].into_iter().flatten() {
             if let Some(text) = read_settings_file(&file, remarks) {
                 entries.extend(parse(&text, &ctx.env));
-                variables.extend(login_variables(&text));
+                let all = login_variables(&text, &ctx.env).into_iter();
+                variables.extend(all.filter_map(|(dart, name)| Some((realm_of(&dart)?, name))));
             }
         }
         entries.extend(env);
@@ -124,7 +125,7 @@ impl NpmSettings {
             legacy_peers: on("legacy-peer-deps"),
             age: age.into_iter().flatten().collect::<Vec<_>>().join(" "),
             offline: on("offline"),
-            login_variables: BTreeSet::new(),
+            login_variables: Vec::new(),
         }
     }
 
@@ -171,6 +172,13 @@ impl NpmSettings {
     pub fn identity(&self) -> String {
         let age = (!self.age.is_empty()).then(|| self.age.clone());
         Self { before: age, ..self.clone() }.npmrc_public()
+    }
+
+    /// The variables that the logins for these packages' registries are made of.
+    pub fn login_variables<'a>(&self, names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+        let registries: Vec<&Url> = names.map(|name| self.registry_of(name)).collect();
+        let is_for = |(realm, _): &&(Realm, String)| registries.iter().any(|url| realm.is_at(url));
+        self.login_variables.iter().filter(is_for).map(|(_, name)| name.clone()).collect()
     }
 
     /// The addresses that resolving a tree asks.
@@ -233,7 +241,7 @@ fn dart_credentials(entries: &BTreeMap<String, String>, remarks: &mut Remarks) -
             let value = entries.get(&format!("{dart}:{key}"))?;
             (!value.is_empty()).then_some(value.as_str())
         };
-        let realm = Url::parse(&format!("https:{dart}")).ok().and_then(|u| Realm::of(&u));
+        let realm = realm_of(dart);
         let token = get("_authToken").map(|t| Auth::Bearer(Secret::new(t)));
         let pair = || {
             let password = decode_base64(get("_password")?)?;
@@ -248,6 +256,11 @@ fn dart_credentials(entries: &BTreeMap<String, String>, remarks: &mut Remarks) -
         }
     }
     all
+}
+
+/// Of `//host[:port]/path/`.
+fn realm_of(dart: &str) -> Option<Realm> {
+    Realm::of(&Url::parse(&format!("https:{dart}")).ok()?)
 }
 
 /// npm's own proxy settings go before the environment's, for npm only.

@@ -59,7 +59,8 @@ fn registries_scopes_and_tokens() {
     assert!(secret.contains("//git.example:8443/npm/:_auth=bWU6c2VjcmV0\n"));
     assert!(!secret.contains("old.example"), "{secret}");
     assert!(!format!("{settings:?}").contains("t-1"));
-    assert_eq!(settings.login_variables.iter().collect::<Vec<_>>(), ["TOKEN"]);
+    let variables = |name: &str| settings.login_variables([name].into_iter()).into_iter().collect::<Vec<_>>();
+    assert_eq!((variables("left"), variables("@Team/x")), (vec!["TOKEN".to_owned()], vec![]));
 }
 
 #[test]

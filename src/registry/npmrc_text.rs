@@ -1,6 +1,6 @@
 //! npm's settings as text: the lines of an npmrc and the variables that say the same.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::context::Env;
 
@@ -40,15 +40,18 @@ pub fn parse(text: &str, env: &Env) -> BTreeMap<String, String> {
     entries
 }
 
-/// The variables that an npmrc's logins are made of.
-pub fn login_variables(text: &str) -> BTreeSet<String> {
-    let logins = text.lines().map(str::trim).filter(|line| line.starts_with("//") || line.starts_with("\"//"));
-    let mut names = BTreeSet::new();
-    for value in logins.filter_map(|line| line.split_once('=').map(|(_, value)| value)) {
-        let inside = value.split("${").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
-        names.extend(inside.map(|name| name.trim_end_matches('?').to_owned()));
+/// The variables that an npmrc's logins are made of, each with the address of its login
+/// (`//host/path/`).
+pub fn login_variables(text: &str, env: &Env) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (key, value) in text.lines().filter_map(|line| line.split_once('=')) {
+        let key = expand(&unquote(key), env);
+        if let Some((dart, _)) = key.rsplit_once(':').filter(|_| key.starts_with("//")) {
+            let names = value.split("${").skip(1).filter_map(|rest| rest.split_once('}').map(|(name, _)| name));
+            all.extend(names.map(|name| (dart.to_owned(), name.trim_end_matches('?').to_owned())));
+        }
     }
-    names
+    all
 }
 
 fn unquote(text: &str) -> String {
@@ -155,7 +158,11 @@ mod tests {
 
     #[test]
     fn the_variables_of_logins() {
-        let text = "registry=https://${HOST}/\n//a.example/:_authToken=${A}\n \"//b.example/:_password\" = ${B?}${C}\n";
-        assert_eq!(login_variables(text).into_iter().collect::<Vec<_>>(), ["A", "B", "C"]);
+        let env: Env = [("HOST", "a.example")].into_iter().collect();
+        let text =
+            "registry=https://${HOST}/\n//${HOST}:1/:_authToken=${A}\n \"//b.example/x/:_password\" = ${B?}${C}\n";
+        let found = login_variables(text, &env);
+        let found: Vec<_> = found.iter().map(|(dart, name)| format!("{dart} {name}")).collect();
+        assert_eq!(found, ["//a.example:1/ A", "//b.example/x/ B", "//b.example/x/ C"]);
     }
 }

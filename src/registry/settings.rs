@@ -1,7 +1,6 @@
 //! What the user configured for registries: npm's and Python's own settings, logins, proxies.
 //! Only the user's and the system's files and the environment count, never the working directory.
 
-use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -65,16 +64,6 @@ impl Settings {
         match ecosystem {
             Ecosystem::Npm => &self.about_npm,
             Ecosystem::Pypi => &self.about_python,
-        }
-    }
-
-    /// The variables that logins for `ecosystem`'s registries are made of. (uv's own have
-    /// names by which they are known.)
-    pub fn login_variables(&self, ecosystem: Ecosystem) -> &BTreeSet<String> {
-        static NONE: BTreeSet<String> = BTreeSet::new();
-        match ecosystem {
-            Ecosystem::Npm => &self.npm.login_variables,
-            Ecosystem::Pypi => &NONE,
         }
     }
 
