@@ -217,8 +217,12 @@ fn default_registry() -> Url {
     Url::parse(DEFAULT_REGISTRY).unwrap()
 }
 
-/// A registry's address with a slash at its end.
+/// A registry's address with a slash at its end. What is left of a variable that is not set
+/// would pass for a host's name.
 fn registry_url(text: &str) -> Option<(Url, Option<Auth>)> {
+    if text.contains("${") {
+        return None;
+    }
     let (mut url, auth) = split_userinfo(text)?;
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());

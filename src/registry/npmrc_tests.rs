@@ -144,7 +144,7 @@ fn the_working_directory_has_no_say() {
     assert_eq!(settings.npmrc_public(), "");
     assert_eq!(remarks, Remarks::default());
     // Not even where a variable would let it in.
-    for variable in ["npm_config_userconfig", "NPM_CONFIG_GLOBALCONFIG"] {
+    for variable in ["NPM_CONFIG_USERCONFIG", "npm_config_globalconfig"] {
         let why = refused("", &[(variable, ".npmrc")]);
         assert!(why.contains("working directory") && why.contains("absolute path"), "{why}");
     }
