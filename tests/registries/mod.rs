@@ -16,13 +16,13 @@ use crate::support::Lane;
 
 pub const CASES: &[Case] = &[
     Case::new("npm_token", npm::token).on(with_secrets),
-    Case::new("npm_other_logins", npm::other_logins).on(one_of_a_kind),
-    Case::new("npm_without_token", npm::without_token).on(one_of_a_kind),
+    Case::new("npm_other_logins", npm::other_logins).on(on_one),
+    Case::new("npm_without_token", npm::without_token).on(on_one),
     Case::new("npm_classic_builder", npm::classic_builder).on(without_secrets),
-    Case::new("npm_redirected_file", redirect::redirected_file).on(one_of_a_kind),
+    Case::new("npm_redirected_file", redirect::redirected_file).on(on_one),
     Case::new("pypi_login", pypi::login).on(with_secrets),
-    Case::new("pypi_other_logins", pypi::other_logins).on(one_of_a_kind),
-    Case::new("pypi_without_login", pypi::without_login).on(one_of_a_kind),
+    Case::new("pypi_other_logins", pypi::other_logins).on(on_one),
+    Case::new("pypi_without_login", pypi::without_login).on(on_one),
     Case::new("pypi_classic_builder", pypi::classic_builder).on(without_secrets),
 ];
 
@@ -34,9 +34,9 @@ fn with_secrets(lane: &Lane) -> bool {
     ["podman", "podman-rootless", "podman5", "docker-buildkit"].contains(&&*lane.name)
 }
 
-/// One lane for each builder that takes secrets, for what no engine has a say in.
-fn one_of_a_kind(lane: &Lane) -> bool {
-    lane.name == "podman" || lane.name == "docker-buildkit"
+/// One lane, for what no engine has a say in.
+fn on_one(lane: &Lane) -> bool {
+    lane.name == "podman"
 }
 
 /// Docker's classic builder.

@@ -86,7 +86,9 @@ pub fn other_logins(lane: &'static Lane) {
 
     let user = User::new(lane, &format!("{scope}//{host}/:_auth={both}\n"));
     let watch = Watch::start(&[registry.password, &both], OWNER);
-    let done = run(user.line(&["JITBOX_LOG=1"], "npx-safe", &["-y", "@acme/hello"]), b"").ok();
+    // Another tree than the other tests', and so an image of its own.
+    let words = ["-y", "-p", "@acme/hello", "-p", "@acme/words", "hello"];
+    let done = run(user.line(&["JITBOX_LOG=1"], "npx-safe", &words), b"").ok();
     assert_eq!(done.text(), "hello from acme ACME_OWNER\n");
     assert!(!done.words().contains(&both) && !done.words().contains(registry.password), "{}", done.words());
     let started = watch.nothing_seen();

@@ -78,7 +78,8 @@ pub fn other_logins(lane: &'static Lane) {
     let index = format!("UV_INDEX=acme=http://{host}/simple/");
     let (name, secret) =
         (format!("UV_INDEX_ACME_USERNAME={}", registry.user), format!("UV_INDEX_ACME_PASSWORD={password}"));
-    let done = run(line(&home, &[&index, &name, &secret], "uvx-safe", &["acme-hello"]), b"").ok();
+    // Another version than the other tests', and so an image of its own.
+    let done = run(line(&home, &[&index, &name, &secret], "uvx-safe", &["acme-hello@0.9"]), b"").ok();
     assert_eq!(done.text(), "hello from acme ACME_OWNER\n");
     home.remove_boxes();
     // In an address of pip's.
