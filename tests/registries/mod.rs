@@ -17,6 +17,7 @@ use crate::support::Lane;
 pub const CASES: &[Case] = &[
     Case::new("npm_token", npm::token).on(with_secrets),
     Case::new("npm_other_logins", npm::other_logins).on(on_one),
+    Case::new("npm_killed", npm::killed).on(on_one),
     Case::new("npm_without_token", npm::without_token).on(on_one),
     Case::new("npm_classic_builder", npm::classic_builder).on(without_secrets),
     Case::new("npm_redirected_file", redirect::redirected_file).on(on_one),

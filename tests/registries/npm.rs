@@ -1,7 +1,8 @@
 //! `@acme/hello` out of a private npm registry.
 
-use std::path::PathBuf;
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -9,7 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::server::{self, Registry};
 use super::traces::{self, Watch};
 use crate::support::lane::nothing_left;
-use crate::support::{Done, Home, Lane, run};
+use crate::support::{Done, Home, Lane, run, wait_for};
 
 /// In the environment of whoever was given the secret by the user.
 const OWNER: &str = "ACME_OWNER=1";
@@ -105,6 +106,34 @@ pub fn other_logins(lane: &'static Lane) {
     );
     let plan = user.planned(&[&scoped, &login]).ok();
     assert!(!plan.words().contains(&registry.token), "{}", plan.words());
+}
+
+/// Killed while a build has the token, which then is in a file.
+pub fn killed(lane: &'static Lane) {
+    let registry = server::npm();
+    let user = User::new(lane, &with_token(registry));
+    let variable = format!("ACME_TOKEN={}", registry.token);
+    // Another tree than the other tests', and so an image of its own.
+    let mut command = user.line(&[&variable], "npx-safe", &["-y", "-p", "@acme/words", "node", "-e", ""]);
+    let mut shim = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let runs = Path::new(&lane.env["XDG_RUNTIME_DIR"]).join("jitbox/runs");
+    let prefix = format!("{}-", shim.id());
+    let folders = || -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(&runs).into_iter().flatten().flatten();
+        entries.filter(|e| e.file_name().to_string_lossy().starts_with(&prefix)).map(|e| e.path()).collect()
+    };
+    let file = wait_for("the token's file", || {
+        let file = folders().into_iter().map(|dir| dir.join("secrets/npmrc")).find(|file| file.exists());
+        file.filter(|file| std::fs::read_to_string(file).is_ok_and(|text| text.contains(&registry.token)))
+    });
+    for (path, mode) in [(&*file, 0o600), (file.parent().unwrap(), 0o700)] {
+        assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, mode, "{}", path.display());
+    }
+    shim.kill().unwrap();
+    shim.wait().unwrap();
+    nothing_left(lane, shim.id());
+    assert_eq!(folders(), [PathBuf::new(); 0]);
+    assert!(user.home.records().is_empty());
 }
 
 pub fn without_token(lane: &'static Lane) {
