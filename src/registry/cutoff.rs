@@ -41,7 +41,8 @@ pub fn uv(text: &str, shown: &str, remarks: &mut Remarks) -> Option<String> {
 
 /// Whether `published` is a moment before `newest`.
 pub fn is_before(published: &str, newest: &str) -> bool {
-    let digits = |text: &str| text.get(..19).filter(|_| text.ends_with('Z')).and_then(|t| moment(&format!("{t}Z")));
+    let utc = |text: &str| text.ends_with('Z') || text.ends_with("+00:00");
+    let digits = |text: &str| text.get(..19).filter(|_| utc(text)).and_then(|t| moment(&format!("{t}Z")));
     digits(published).zip(digits(newest)).is_some_and(|(published, newest)| published < newest)
 }
 
@@ -171,6 +172,7 @@ mod tests {
         let newest = "2026-02-01T00:00:00.000Z";
         assert!(is_before("2026-01-31T23:59:59.999999Z", newest) && is_before("2026-01-31T23:59:59Z", newest));
         assert!(!is_before("2026-02-01T00:00:00.000001Z", newest) && !is_before("2026-02-01T00:00:00Z", newest));
+        assert!(is_before("2026-01-31T23:59:59.5+00:00", newest) && !is_before("2026-01-31T23:59:59+02:00", newest));
         assert!(!is_before("2025-01-01", newest) && !is_before("", newest));
     }
 

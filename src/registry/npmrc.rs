@@ -111,7 +111,7 @@ impl NpmSettings {
         }
         remark_unhonoured(entries, remarks);
         let get = |key: &str| entries.get(key).map(String::as_str).filter(|v| !matches!(*v, "" | "null"));
-        let on = |key: &str| get(key) == Some("true");
+        let on = |key: &str| get(key).is_some_and(|value| !matches!(value, "false" | "0"));
         let age = [get("before"), get("min-release-age").filter(|days| *days != "0")];
         Self {
             registry: default.unwrap_or_else(default_registry),

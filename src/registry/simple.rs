@@ -128,7 +128,8 @@ fn html(name: &str, page: &str) -> Vec<File> {
         let text = rest.split('<').next().unwrap_or_default();
         let requires = attribute(attributes, "data-requires-python").filter(|r| !r.trim().is_empty());
         let yanked = attribute(attributes, "data-yanked").is_some();
-        files.extend(file(name, unescape(text).trim(), requires, yanked));
+        let published = attribute(attributes, "data-upload-time");
+        files.extend(file(name, unescape(text).trim(), requires, yanked).map(|file| File { published, ..file }));
     }
     files
 }

@@ -27,9 +27,11 @@ fn json_pages() {
 fn html_pages() {
     let page = "<!DOCTYPE html><html><body><h1>Links</h1>\n\
         <a href=\"../../x/my_tool-1.0-py3-none-any.whl#sha256=00\" data-requires-python=\"&gt;=3.9,&lt;4\">my_tool-1.0-py3-none-any.whl</a><br/>\n\
-        <a href='my-tool-2.0.tar.gz' data-yanked=\"\" data-requires-python='>=3.10' >my-tool-2.0.tar.gz</a>\n\
+        <a href='my-tool-2.0.tar.gz' data-upload-time=\"2026-01-31T12:00:00Z\" data-yanked=\"\" data-requires-python='>=3.10' >my-tool-2.0.tar.gz</a>\n\
         <a href=\"my-tool-3.0.zip\">\n  my-tool-3.0.zip\n</a><a broken";
     let files = parse("my-tool", "text/html", page.as_bytes()).unwrap();
+    let published: Vec<_> = files.iter().map(|f| f.published.as_deref()).collect();
+    assert_eq!(published, [None, Some("2026-01-31T12:00:00Z"), None]);
     let seen: Vec<_> = files.iter().map(|f| (f.version.to_string(), f.yanked, f.requires_python.as_deref())).collect();
     assert_eq!(
         seen,

@@ -34,6 +34,7 @@ const fn noted(names: &'static [&'static str], harmless: &'static [&'static str]
     Row { names, harmless, verdict: Verdict::Noted, why }
 }
 
+const ON: &[&str] = &["true", "1"];
 const OFF: &[&str] = &["false", "0", "no", "off"];
 const CHECKED: &str = "is not honoured: certificates are always checked (name the authority's file in SSL_CERT_FILE)";
 
@@ -48,8 +49,8 @@ pub const NPM: &[Row] = &[
     ),
     refused(&["cpu", "os", "libc"], &[], "chooses another platform than the container's"),
     noted(&["node-options"], &[], "is not passed on to programs"),
-    noted(&["yes"], &["true"], "would keep npx from installing; here it only ever installs into a container"),
-    noted(&["strict-ssl"], &["true"], CHECKED),
+    noted(&["yes"], ON, "would keep npx from installing; here it only ever installs into a container"),
+    noted(&["strict-ssl"], ON, CHECKED),
     noted(&["cert", "key"], &[], "is not honoured: client certificates are not supported"),
     noted(&["min-release-age-exclude"], &[], "is not honoured: the minimum age holds for all packages"),
 ];
