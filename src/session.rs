@@ -4,6 +4,7 @@
 mod make;
 mod program;
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jitbox_guest::protocol::{End, Launch as Program, Stdio};
@@ -15,9 +16,10 @@ use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
 use crate::image::build;
 use crate::image::template::guest_id;
-use crate::launch::Launch;
-use crate::package::PinnedPackage;
+use crate::launch::{Launch, Launcher};
+use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::policy::{self, Asked, Policy, paths};
+use crate::registry::settings::Settings;
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::{Layout, lock, runs};
 use crate::supervise::{self, Job, Outcome};
@@ -36,6 +38,8 @@ pub struct Session<'a> {
     pub layout: Layout,
     /// The engine.
     pub engine: Engine,
+    /// Where the user gets packages from.
+    pub settings: Settings,
 }
 
 impl<'a> Session<'a> {
@@ -44,17 +48,27 @@ impl<'a> Session<'a> {
         let config = Config::load(context)?;
         let layout = Layout::new(context);
         let engine = detect::find(context, &config, &layout)?;
-        Ok(Self { context, config, layout, engine })
+        Ok(Self { context, config, layout, engine, settings: Settings::load(context) })
     }
 
-    /// What the line asks for.
-    pub fn request(&self, launch: &Launch) -> Request {
-        Request::new(launch, self.engine.facts.architecture)
+    /// What the line asks for, here and with the user's settings.
+    pub fn request(&self, launch: &Launch) -> Result<Request> {
+        let ecosystem = launch.launcher.ecosystem();
+        self.settings.check(ecosystem)?;
+        let sources = self.settings.sources(ecosystem, launch.registry.as_deref())?;
+        Ok(Request::new(launch, sources, self.python(launch), self.engine.facts.architecture))
+    }
+
+    /// The Python that the line, else the user's settings, ask for.
+    fn python(&self, launch: &Launch) -> Option<String> {
+        let chosen = || self.settings.python.python.clone();
+        let of_uv = matches!(launch.launcher, Launcher::Uvx | Launcher::UvToolRun | Launcher::UvRun);
+        launch.python.clone().or_else(|| if of_uv { chosen() } else { None })
     }
 
     /// The line's box, made now if there is none.
     pub fn find_or_make(&self, launch: &Launch) -> Result<BoxRecord> {
-        let request = self.request(launch);
+        let request = self.request(launch)?;
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return self.up_to_date(launch, record);
         }
@@ -88,6 +102,14 @@ impl<'a> Session<'a> {
         same.fold(error, |e, record| e.hint(format!("{shim} {} works without a network", record.name())))
     }
 
+    /// The variables that the user's logins for the line's packages are made of. (uv's have
+    /// names by which they are known.)
+    fn login_variables(&self, launch: &Launch) -> BTreeSet<String> {
+        let npm = self.settings.npm.with_registry(launch.registry.as_deref());
+        let names = launch.packages.iter().filter(|spec| spec.ecosystem() == Ecosystem::Npm).map(PackageSpec::name);
+        npm.map(|npm| npm.login_variables(names)).unwrap_or_default()
+    }
+
     /// Decides what the line may do.
     pub fn decide(&self, launch: &Launch) -> Policy {
         let context = self.context;
@@ -97,6 +119,7 @@ impl<'a> Session<'a> {
             tighten: &launch.tighten,
             named: &launch.environment,
             paths: paths::look(&launch.args, &context.cwd),
+            login_variables: self.login_variables(launch),
             environment: context.env.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             home: &context.home,
             data_dir: self.layout.root(),

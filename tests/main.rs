@@ -19,6 +19,7 @@ mod confinement;
 mod death;
 mod guest;
 mod launchers;
+mod registries;
 mod servers;
 mod support;
 mod terminal;
@@ -57,6 +58,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("confinement", confinement::CASES),
     ("cli", cli::CASES),
     ("launchers", launchers::CASES),
+    ("registries", registries::CASES),
 ];
 
 /// Tests that need no engine, `topic::case`.
@@ -87,6 +89,7 @@ fn main() -> std::process::ExitCode {
     let before = orphans();
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
     support::home::clear_up();
+    registries::end();
     let new: Vec<String> = orphans().into_iter().filter(|orphan| !before.contains(orphan)).collect();
     if !new.is_empty() {
         eprintln!("left behind by some test: {new:#?}");

@@ -44,7 +44,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
     if !offline {
         let session = Session::open(context)?;
         let policy = session.decide(launch);
-        let request = session.request(launch);
+        let request = session.request(launch)?;
         let (image, resolved) = match boxes::find(&session.layout, &request)? {
             Some(record) => {
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
@@ -77,11 +77,11 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
 /// The steps that make a box. What only becomes known on the way stands in capitals.
 fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -> Result<(String, Value)> {
     let sources = session.sources(launch)?;
-    let resolved = session.resolve(launch, &sources)?;
-    let making = session.making(launch, &resolved, sources)?;
+    let resolved = session.resolve(launch, &sources.0)?;
+    let making = session.making(launch, &resolved, sources.1)?;
     let lock = Cmd::engine(&session.engine, argv::run(&session.engine, making.lock_plan().named("RUN").plan()));
     steps.push(Step::new("lock", "the registry", &lock));
-    let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new() };
+    let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new(), files: Vec::new() };
     let mut build = making.plan(&unknown, "RUN", making.base.clone(), Path::new("CONTEXT"), None);
     let name = build.image.split_once(':').map_or(build.image.as_str(), |(name, _)| name);
     let image = format!("{name}:LOCK");

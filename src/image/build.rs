@@ -252,7 +252,7 @@ impl Making<'_> {
         if !self.engine.builds_with_secrets() || (self.sources.secret.is_none() && self.sources.proxy.is_empty()) {
             return Ok(None);
         }
-        let dir = run.build_folder("secrets")?;
+        let dir = run.secrets_folder()?;
         let id = match self.ecosystem {
             Ecosystem::Npm => "npmrc",
             Ecosystem::Pypi => "netrc",

@@ -28,6 +28,8 @@ pub struct Lock {
     pub packages: Vec<Locked>,
     /// npm: the executables that end up in `node_modules/.bin`.
     pub bins: Vec<String>,
+    /// npm: the addresses of the packages' files.
+    pub files: Vec<String>,
 }
 
 impl Lock {
@@ -73,7 +75,7 @@ fn npm(text: String) -> Result<Lock> {
     let malformed = |why: String| Error::failed("npm wrote a lock that can't be used").because(why);
     let lock: PackageLock = serde_json::from_str(&text).map_err(|e| malformed(e.to_string()))?;
     let mut packages = Vec::new();
-    let mut bins = Vec::new();
+    let (mut bins, mut files) = (Vec::new(), Vec::new());
     for (path, entry) in lock.packages {
         let Some((above, folder)) = path.rsplit_once("node_modules/") else {
             continue;
@@ -96,6 +98,7 @@ fn npm(text: String) -> Result<Lock> {
             None if entry.in_bundle => Vec::new(),
             None => return Err(refused("has no hash")),
         };
+        files.extend(entry.resolved);
         if above.is_empty() {
             match entry.bin {
                 Some(serde_json::Value::Object(map)) => bins.extend(map.into_iter().map(|(name, _)| name)),
@@ -112,7 +115,7 @@ fn npm(text: String) -> Result<Lock> {
     bins.retain(|bin| !bin.contains('/') && !bin.is_empty());
     bins.sort();
     bins.dedup();
-    Ok(Lock { text, packages, bins })
+    Ok(Lock { text, packages, bins, files })
 }
 
 /// requirements.txt with hashes, as `uv pip compile --generate-hashes` writes it.
@@ -148,7 +151,7 @@ fn requirements(text: String) -> Result<Lock> {
     if let Some(bare) = packages.iter().find(|p| p.integrity.is_empty()) {
         return Err(Error::refused(format!("`{}` in the tree has no hash", bare.name)));
     }
-    Ok(Lock { text, packages, bins: Vec::new() })
+    Ok(Lock { text, packages, bins: Vec::new(), files: Vec::new() })
 }
 
 #[cfg(test)]
@@ -167,6 +170,7 @@ mod tests {
         let names: Vec<_> = lock.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect();
         assert_eq!(names, [("@s/b", "2.0.0"), ("a", "1.0.0"), ("c", "3.0.0")]);
         assert_eq!(lock.bins, ["a", "a2", "b"], "only the outermost node_modules has a .bin on PATH");
+        assert_eq!(lock.files, ["https://r.example/a.tgz"]);
         assert!(!lock.has_mcp_sdk(Ecosystem::Npm));
     }
 

@@ -7,7 +7,7 @@ mod index;
 mod node_tools;
 pub mod npx;
 pub mod option;
-mod python;
+pub(crate) mod python;
 mod python_tools;
 mod scan;
 mod shell;

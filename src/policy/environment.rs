@@ -8,7 +8,7 @@ use crate::plan::{Network, STATE_DIR};
 
 /// What a client's own surroundings are made of: the MCP SDKs' list, what shells, sessions and
 /// terminals add, and what names places of this host. Never meant for the program.
-const SURROUNDINGS: [&str; 41] = [
+const SURROUNDINGS: [&str; 43] = [
     "HOME",
     "LOGNAME",
     "PATH",
@@ -50,6 +50,8 @@ const SURROUNDINGS: [&str; 41] = [
     "NODE_EXTRA_CA_CERTS",
     "SSL_CERT_FILE",
     "SSL_CERT_DIR",
+    "NETRC",
+    "NODE_AUTH_TOKEN",
 ];
 
 /// The same, by how the names begin.
@@ -90,7 +92,9 @@ pub struct Passed {
 }
 
 /// Decides. An explicit list (`--safe-env`) counts alone; else what the user's settings name,
-/// and from a client with a small environment everything that is not its surroundings, as from the line.
+/// and from a client with a small environment, or as the line itself sets it, everything that is
+/// neither its surroundings nor a login for a registry, which is for fetching the package and not
+/// for the package.
 pub fn decide(asked: &Asked<'_>, network: Network) -> Passed {
     let mut values = own(asked, network);
     let mut held_back = Vec::new();
@@ -99,11 +103,12 @@ pub fn decide(asked: &Asked<'_>, network: Network) -> Passed {
     let small = asked.environment.iter().filter(|(name, _)| wanted(name)).count() <= SMALL
         && asked.environment.iter().all(|(name, _)| name != "SHLVL");
     for (name, value) in &asked.environment {
+        let login = name.to_str().is_some_and(|n| asked.login_variables.contains(n));
         let listed = |names: &[String]| name.to_str().is_some_and(|n| names.iter().any(|l| l == n));
         let pass = match &asked.tighten.env {
             Some(names) => is_always(name) || listed(names),
             None => {
-                let meant = wanted(name) && (small || named(name)) && !asked.tighten.strict;
+                let meant = wanted(name) && !login && (small || named(name)) && !asked.tighten.strict;
                 is_always(name) || listed(&asked.config.env.pass) || meant
             }
         };
@@ -147,7 +152,14 @@ fn is_always(name: &OsStr) -> bool {
 }
 
 fn is_surrounding(name: &OsStr) -> bool {
-    name.to_str().is_none_or(|n| SURROUNDINGS.contains(&n) || SURROUNDING_PREFIXES.iter().any(|p| n.starts_with(p)))
+    name.to_str().is_none_or(|n| {
+        SURROUNDINGS.contains(&n) || is_npm_setting(n) || SURROUNDING_PREFIXES.iter().any(|p| n.starts_with(p))
+    })
+}
+
+/// npm reads its settings in any case.
+fn is_npm_setting(name: &str) -> bool {
+    name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("npm_config_"))
 }
 
 fn host_shaped(name: &OsStr) -> bool {

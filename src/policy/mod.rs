@@ -64,6 +64,8 @@ pub struct Asked<'a> {
     pub paths: Vec<Found>,
     /// Variables that the line itself sets; they are in the environment, too.
     pub named: &'a [(String, String)],
+    /// The variables that logins of registries are made of.
+    pub login_variables: BTreeSet<String>,
     /// The environment that we were given.
     pub environment: Vec<(OsString, OsString)>,
     /// The user's home directory.

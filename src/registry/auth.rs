@@ -98,10 +98,13 @@ impl Realm {
         self
     }
 
+    /// Whether it is on `url`'s host and port.
+    pub fn is_at(&self, url: &Url) -> bool {
+        url.host_str() == Some(self.host.as_str()) && url.port() == self.port
+    }
+
     fn contains(&self, url: &Url) -> bool {
-        url.host_str() == Some(self.host.as_str())
-            && url.port() == self.port
-            && with_slash(url.path()).starts_with(&self.path)
+        self.is_at(url) && with_slash(url.path()).starts_with(&self.path)
     }
 
     /// npm's "nerf dart" form: `//host[:port]/path/`.

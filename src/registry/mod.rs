@@ -4,11 +4,13 @@
 //! fetches, [`npm`] and [`pypi`] decide on one version. The working directory has no say.
 
 pub mod auth;
+mod cutoff;
 pub mod http;
 pub mod known;
 pub mod netrc;
 pub mod npm;
 pub mod npmrc;
+mod npmrc_text;
 pub mod pypi;
 pub mod python;
 pub mod settings;
@@ -16,6 +18,8 @@ pub mod simple;
 #[cfg(test)]
 mod testing;
 pub mod trust;
+mod unhonoured;
+mod uv;
 
 /// The longest text of a registry that is kept for people.
 const MAX_TEXT: usize = 300;

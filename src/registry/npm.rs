@@ -25,6 +25,9 @@ use crate::package::{Ecosystem, PinnedPackage};
 /// one (<https://github.com/npm/registry/blob/main/docs/responses/package-metadata.md>).
 const ACCEPT: &str = "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*";
 
+/// The long form: only it has the times of publication.
+const ACCEPT_LONG: &str = "application/json";
+
 /// One version of a package, with what its registry says about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NpmRelease {
@@ -49,7 +52,7 @@ pub fn resolve(client: &Client, settings: &Settings, registry: Option<&str>, spe
     let settings = settings.npm.with_registry(registry)?;
     let name = spec.name.as_str();
     let packument = fetch(client, &settings, name)?;
-    let (version, manifest) = packument.pick(name, &spec.request)?;
+    let (version, manifest) = packument.pick(name, &spec.request, &Preference::of(&settings))?;
     let bins = manifest.bins(name);
     Ok(NpmRelease {
         pinned: PinnedPackage::npm(&spec.name, &version),
@@ -67,7 +70,7 @@ fn fetch(client: &Client, settings: &NpmSettings, name: &str) -> Result<Packumen
     let answer = client
         .get(&Get {
             url: &packument_url(registry, name)?,
-            accept: ACCEPT,
+            accept: if settings.before.is_some() { ACCEPT_LONG } else { ACCEPT },
             credentials: &settings.credentials,
             proxies: &settings.proxies,
         })
@@ -140,6 +143,23 @@ struct Packument {
     dist_tags: BTreeMap<String, String>,
     #[serde(default)]
     versions: BTreeMap<String, Manifest>,
+    #[serde(default)]
+    time: BTreeMap<String, Value>,
+}
+
+/// What npm's settings say about the choice.
+#[derive(Debug, Clone, Copy)]
+struct Preference<'a> {
+    /// What a package without a version means.
+    tag: &'a str,
+    /// Nothing that was published later.
+    before: Option<&'a str>,
+}
+
+impl<'a> Preference<'a> {
+    fn of(settings: &'a NpmSettings) -> Self {
+        Self { tag: settings.tag.as_deref().unwrap_or("latest"), before: settings.before.as_deref() }
+    }
 }
 
 /// One version's metadata. Old packages have all sorts of types in it.
@@ -212,48 +232,62 @@ impl Packument {
         }
     }
 
-    fn pick(&self, name: &str, request: &NpmRequest) -> Result<(Version, &Manifest)> {
+    fn pick(&self, name: &str, request: &NpmRequest, prefer: &Preference<'_>) -> Result<(Version, &Manifest)> {
         if self.versions.is_empty() {
             let mut error = Error::not_found(format!("the npm package {name} has no versions any more"));
             error.hints = known::hints(Ecosystem::Npm, name);
             return Err(error);
         }
         let (picked, wanted) = match request {
-            NpmRequest::Any => (self.best("*"), "*".to_owned()),
-            NpmRequest::Range(range) => (self.best(range), range.clone()),
-            NpmRequest::Version(version) => (self.exact(version), version.to_string()),
-            NpmRequest::Tag(tag) => (self.tagged(tag), tag.clone()),
+            NpmRequest::Any => (self.best("*", prefer), "*".to_owned()),
+            NpmRequest::Range(range) => (self.best(range, prefer), range.clone()),
+            NpmRequest::Version(version) => (self.exact(version, prefer), version.to_string()),
+            NpmRequest::Tag(tag) => (self.tagged(tag, prefer), tag.clone()),
         };
-        picked.ok_or_else(|| self.no_match(name, &wanted))
+        picked.ok_or_else(|| self.no_match(name, &wanted, prefer))
     }
 
-    fn no_match(&self, name: &str, wanted: &str) -> Error {
+    fn no_match(&self, name: &str, wanted: &str, prefer: &Preference<'_>) -> Error {
         let latest = self.dist_tags.get("latest").map_or_else(|| "none".to_owned(), |v| shown(v));
-        let error = Error::not_found(format!("no version of {name} matches `{wanted}`"));
+        let mut error = Error::not_found(format!("no version of {name} matches `{wanted}`"));
+        if let Some(before) = prefer.before {
+            error = error.because(format!("npm's settings allow nothing newer than {before}"));
+        }
         let tags: Vec<&str> = self.dist_tags.keys().map(String::as_str).take(8).collect();
         error.hint(format!("the latest is {latest}; its tags are {}", shown(&tags.join(", "))))
     }
 
-    fn exact(&self, version: &Version) -> Option<(Version, &Manifest)> {
+    /// Whether a version is old enough; one whose age is not known is.
+    fn in_time(&self, version: &str, prefer: &Preference<'_>) -> bool {
+        let published = self.time.get(version).and_then(Value::as_str);
+        published.zip(prefer.before).is_none_or(|(published, before)| published <= before)
+    }
+
+    fn exact(&self, version: &Version, prefer: &Preference<'_>) -> Option<(Version, &Manifest)> {
         let same = |text: &str| Version::parse(text).is_ok_and(|v| v == *version);
         let text = version.to_string();
         let (text, manifest) =
             self.versions.get_key_value(&text).or_else(|| self.versions.iter().find(|(text, _)| same(text)))?;
-        Some((Version::parse(text).ok()?, manifest))
+        self.in_time(text, prefer).then_some((Version::parse(text).ok()?, manifest))
     }
 
-    fn tagged(&self, tag: &str) -> Option<(Version, &Manifest)> {
+    /// What the tag names; if that is too new, the best that is not above it.
+    fn tagged(&self, tag: &str, prefer: &Preference<'_>) -> Option<(Version, &Manifest)> {
         let text = self.dist_tags.get(tag)?;
+        if !self.in_time(text, prefer) {
+            return self.best(&format!("<={text}"), prefer);
+        }
         Some((Version::parse(text).ok()?, self.versions.get(text)?))
     }
 
-    /// `latest` if it satisfies the range and nothing speaks against it; else the highest version
-    /// of those that neither are deprecated nor need another Node, then of those that need none,
-    /// then of those that are not deprecated, then of all.
-    fn best(&self, range: &str) -> Option<(Version, &Manifest)> {
+    /// The preferred tag's version if it satisfies the range and nothing speaks against it; else
+    /// the highest version of those that neither are deprecated nor need another Node, then of
+    /// those that need none, then of those that are not deprecated, then of all.
+    fn best(&self, range: &str, prefer: &Preference<'_>) -> Option<(Version, &Manifest)> {
         let any = range == "*";
         let range = Range::parse(range).ok()?;
-        if let Some((version, manifest)) = self.tagged("latest")
+        if let Some(text) = self.dist_tags.get(prefer.tag).filter(|text| self.in_time(text, prefer))
+            && let (Ok(version), Some(manifest)) = (Version::parse(text), self.versions.get(text))
             && (any || version.satisfies(&range))
             && manifest.engine_ok()
             && manifest.deprecated().is_none()
@@ -262,6 +296,7 @@ impl Packument {
         }
         self.versions
             .iter()
+            .filter(|(text, _)| self.in_time(text, prefer))
             .filter_map(|(text, manifest)| Some((Version::parse(text).ok()?, manifest)))
             .filter(|(version, _)| version.satisfies(&range))
             .min_by_key(|(version, manifest)| {

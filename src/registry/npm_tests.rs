@@ -7,8 +7,10 @@ fn packument(text: &str) -> Packument {
     Packument::parse(text.as_bytes(), "p").unwrap()
 }
 
+const PLAIN: Preference<'static> = Preference { tag: "latest", before: None };
+
 fn picked(packument: &Packument, request: &NpmRequest) -> Option<String> {
-    packument.pick("p", request).ok().map(|(v, _)| v.to_string())
+    packument.pick("p", request, &PLAIN).ok().map(|(v, _)| v.to_string())
 }
 
 fn range(text: &str) -> NpmRequest {
@@ -65,13 +67,37 @@ fn a_latest_that_is_a_prerelease_or_deprecated() {
 }
 
 #[test]
+fn the_tag_and_the_date_of_the_settings() {
+    let p = packument(SAMPLE);
+    let next = Preference { tag: "next", before: None };
+    let pick = |request: &NpmRequest, prefer| p.pick("p", request, prefer).ok().map(|(v, _)| v.to_string());
+    assert_eq!(pick(&NpmRequest::Any, &next).unwrap(), "3.0.0-rc.1");
+    assert_eq!(pick(&range("^2"), &next).unwrap(), "2.3.0");
+    let p = packument(
+        r#"{"dist-tags":{"latest":"3.0.0"},"versions":{"1.0.0":{},"2.0.0":{},"3.0.0":{}},
+            "time":{"created":"2020-01-01T00:00:00.000Z","1.0.0":"2020-01-01T00:00:00.000Z",
+                    "2.0.0":"2021-01-01T00:00:00.000Z","3.0.0":"2022-01-01T00:00:00.000Z"}}"#,
+    );
+    let pick = |request: &NpmRequest, before| {
+        let prefer = Preference { tag: "latest", before: Some(before) };
+        p.pick("p", request, &prefer).ok().map(|(v, _)| v.to_string())
+    };
+    let latest = NpmRequest::Tag("latest".into());
+    assert_eq!(pick(&NpmRequest::Any, "2021-06-01T00:00:00.000Z").unwrap(), "2.0.0");
+    assert_eq!(pick(&latest, "2021-06-01T00:00:00.000Z").unwrap(), "2.0.0");
+    assert_eq!(pick(&latest, "2022-06-01T00:00:00.000Z").unwrap(), "3.0.0");
+    assert_eq!(pick(&range(">=2"), "2020-06-01T00:00:00.000Z"), None);
+    assert_eq!(pick(&NpmRequest::Version(Version::parse("3.0.0").unwrap()), "2021-06-01T00:00:00.000Z"), None);
+}
+
+#[test]
 fn no_match_says_what_there_is() {
     let p = packument(SAMPLE);
-    let error = p.pick("p", &range("^7")).unwrap_err();
+    let error = p.pick("p", &range("^7"), &PLAIN).unwrap_err();
     assert_eq!(error.kind, Kind::NotFound);
     assert!(error.what.contains("`^7`") && error.hints[0].contains("2.1.0"));
     let empty = packument(r#"{"name":"p"}"#);
-    assert!(empty.pick("p", &NpmRequest::Any).unwrap_err().to_string().contains("no versions"));
+    assert!(empty.pick("p", &NpmRequest::Any, &PLAIN).unwrap_err().to_string().contains("no versions"));
     assert!(Packument::parse(br#"{"name":"q","versions":{}}"#, "p").is_err());
     assert!(Packument::parse(b"<html>", "p").is_err());
 }
@@ -153,6 +179,7 @@ proptest! {
         let keys: Vec<_> = versions.keys().copied().collect();
         let latest = Version::from(keys[latest.index(keys.len())]);
         let p = Packument {
+            time: BTreeMap::new(),
             name: None,
             dist_tags: BTreeMap::from([("latest".to_owned(), latest.to_string())]),
             versions: versions.iter().map(|(v, old)| {

@@ -1,18 +1,28 @@
-//! The user's npm settings: `~/.npmrc` and `npm_config_*`, never a project's `.npmrc`.
+//! The user's npm settings: the machine's npmrc, `~/.npmrc` and `npm_config_*`, never a project's
+//! `.npmrc`.
 //! Rules: research of npm's own reader, <https://docs.npmjs.com/cli/v11/configuring-npm/npmrc>.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use url::Url;
 
 use super::auth::{Auth, Credentials, Realm, Secret, decode_base64, encode_base64, split_userinfo};
-use super::settings::{Proxies, expand_home, read_settings_file};
-use crate::context::{Context, Env};
+use super::npmrc_text::{from_env, line, login_variables, parse};
+use super::settings::{Proxies, Remarks, named_authority, named_file, read_settings_file};
+use super::{cutoff, unhonoured};
+use crate::context::Context;
 use crate::error::{Error, Result};
 
 /// The public registry, npm's default.
 pub const DEFAULT_REGISTRY: &str = "https://registry.npmjs.org/";
+
+/// Its host.
+const PUBLIC_HOST: &str = "registry.npmjs.org";
+
+/// Where npm's global file is for the places that Node is mostly installed in (its `prefix`, and
+/// Debian's own place). Anything below a user's folder is only read if npm itself names it.
+const GLOBAL_FILES: [&str; 4] = ["/usr/local/etc/npmrc", "/etc/npmrc", "/usr/etc/npmrc", "/opt/homebrew/etc/npmrc"];
 
 /// What the user configured for npm.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,31 +39,59 @@ pub struct NpmSettings {
     pub ca: Option<String>,
     /// The proxies to use for npm.
     pub proxies: Proxies,
+    /// `tag`: what a package without a version means; `latest` if it is not set.
+    pub tag: Option<String>,
+    /// `before`, or what `min-release-age` makes of it: nothing newer is taken.
+    pub before: Option<String>,
+    /// `legacy-peer-deps`: the tree is resolved as npm 6 did.
+    legacy_peers: bool,
+    /// `before` and `min-release-age` as they were written.
+    age: String,
+    /// `offline`: nothing is to be fetched.
+    pub offline: bool,
+    /// The variables that the files' logins are made of.
+    login_variables: Vec<(Realm, String)>,
 }
 
 impl NpmSettings {
-    /// Reads them. What can't be honoured is said in `notes`.
-    pub fn load(ctx: &Context, proxies: &Proxies, notes: &mut Vec<String>) -> Self {
-        let file = ["npm_config_userconfig", "NPM_CONFIG_USERCONFIG"]
-            .iter()
-            .find_map(|name| ctx.env.text(name))
-            .map_or_else(|| ctx.home.join(".npmrc"), |path| expand_home(ctx, path));
-        let mut entries = read_settings_file(&file, notes).map(|text| parse(&text, &ctx.env)).unwrap_or_default();
-        entries.extend(from_env(&ctx.env));
-        Self::from_entries(ctx, &entries, proxies, notes)
+    /// Reads them. What can't be honoured is said in `remarks`.
+    pub fn load(ctx: &Context, proxies: &Proxies, remarks: &mut Remarks) -> Self {
+        let env = from_env(&ctx.env);
+        let mut named = |key: &str| {
+            let path = env.get(key)?;
+            Some(named_file(ctx, &format!("npm_config_{key}"), path, remarks))
+        };
+        let global = match named("globalconfig") {
+            Some(file) => file,
+            None => GLOBAL_FILES.iter().map(PathBuf::from).find(|file| file.exists()),
+        };
+        let user = named("userconfig").unwrap_or_else(|| Some(ctx.home.join(".npmrc")));
+        let (mut entries, mut variables) = (BTreeMap::new(), Vec::new());
+        for file in [global, user].into_iter().flatten() {
+            if let Some(text) = read_settings_file(&file, remarks) {
+                entries.extend(parse(&text, &ctx.env));
+                let all = login_variables(&text, &ctx.env).into_iter();
+                variables.extend(all.filter_map(|(dart, name)| Some((realm_of(&dart)?, name))));
+            }
+        }
+        entries.extend(env);
+        Self { login_variables: variables, ..Self::from_entries(ctx, &entries, proxies, remarks) }
     }
 
     fn from_entries(
         ctx: &Context,
         entries: &BTreeMap<String, String>,
         proxies: &Proxies,
-        notes: &mut Vec<String>,
+        remarks: &mut Remarks,
     ) -> Self {
-        let mut credentials = dart_credentials(entries, notes);
-        let mut registry = |key: &str, value: &str, notes: &mut Vec<String>| {
+        let mut credentials = dart_credentials(entries, remarks);
+        let mut registry = |key: &str, value: &str, remarks: &mut Remarks| {
             let parsed = registry_url(value);
             let Some((url, auth)) = parsed else {
-                notes.push(format!("npm's `{key}` is not an http address; ignored"));
+                // The public registry may have another package of the same name.
+                let refusal = Error::refused(format!("npm's setting `{key}` is not an http or https address"));
+                let unset = "if it has a ${VARIABLE}, set that; else correct it in ~/.npmrc";
+                remarks.refusals.push(refusal.hint(unset));
                 return None;
             };
             if let (Some(realm), Some(auth)) = (Realm::of(&url), auth) {
@@ -61,24 +99,33 @@ impl NpmSettings {
             }
             Some(url)
         };
-        let default = entries.get("registry").and_then(|v| registry("registry", v, notes));
+        let default = entries.get("registry").and_then(|v| registry("registry", v, remarks));
         let mut scopes = BTreeMap::new();
         for (key, value) in entries {
             let scope = key.strip_suffix(":registry").filter(|s| s.starts_with('@'));
             if let Some(scope) = scope
-                && let Some(url) = registry(key, value, notes)
+                && let Some(url) = registry(key, value, remarks)
             {
                 scopes.insert(scope.to_owned(), url);
             }
         }
-        note_unsupported(entries, notes);
+        remark_unhonoured(entries, remarks);
+        let get = |key: &str| entries.get(key).map(String::as_str).filter(|v| !matches!(*v, "" | "null"));
+        let on = |key: &str| get(key).is_some_and(|value| !matches!(value, "false" | "0"));
+        let age = [get("before"), get("min-release-age").filter(|days| *days != "0")];
         Self {
             registry: default.unwrap_or_else(default_registry),
             scopes,
             credentials,
-            cafile: entries.get("cafile").map(|path| expand_home(ctx, path)),
+            cafile: get("cafile").and_then(|path| named_authority(ctx, "npm's `cafile`", path, remarks)),
             ca: entries.get("ca").map(|ca| ca.replace("\\n", "\n")),
             proxies: npm_proxies(entries, proxies),
+            tag: get("tag").filter(|tag| *tag != "latest").map(str::to_owned),
+            before: cutoff::npm(age[0], age[1], remarks),
+            legacy_peers: on("legacy-peer-deps"),
+            age: age.into_iter().flatten().collect::<Vec<_>>().join(" "),
+            offline: on("offline"),
+            login_variables: Vec::new(),
         }
     }
 
@@ -111,24 +158,58 @@ impl NpmSettings {
         for (scope, url) in &self.scopes {
             text.push_str(&line(&format!("{scope}:registry"), url.as_str()));
         }
+        for (key, value) in [("tag", &self.tag), ("before", &self.before)] {
+            text.extend(value.as_ref().map(|value| line(key, value)));
+        }
+        if self.legacy_peers {
+            text.push_str("legacy-peer-deps=true\n");
+        }
         text
     }
 
-    /// The npmrc with all tokens and passwords, if there are any.
-    pub fn npmrc_secret(&self) -> Option<String> {
-        if self.credentials.is_empty() {
-            return None;
-        }
-        let mut text = self.npmrc_public();
-        for (realm, auth) in self.credentials.iter() {
+    /// What decides which packages a line gets; empty for npm's own defaults. No secret, and the
+    /// same tomorrow, other than the date that a minimum age comes to.
+    pub fn identity(&self) -> String {
+        let age = (!self.age.is_empty()).then(|| self.age.clone());
+        Self { before: age, ..self.clone() }.npmrc_public()
+    }
+
+    /// The variables that the logins for these packages' registries are made of.
+    pub fn login_variables<'a>(&self, names: impl Iterator<Item = &'a str>) -> BTreeSet<String> {
+        let registries: Vec<&Url> = names.map(|name| self.registry_of(name)).collect();
+        let is_for = |(realm, _): &&(Realm, String)| registries.iter().any(|url| realm.is_at(url));
+        self.login_variables.iter().filter(is_for).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// The addresses that resolving a tree asks.
+    pub fn registries(&self) -> Vec<Url> {
+        std::iter::once(&self.registry).chain(self.scopes.values()).cloned().collect()
+    }
+
+    /// The addresses that fetching `files` asks: where npm's own registry is replaced by
+    /// another, so it is in a file's address (npm's `replace-registry-host`).
+    pub fn sources_of(&self, files: &[String]) -> Vec<Url> {
+        let parsed = files.iter().filter_map(|file| Url::parse(file).ok());
+        parsed.map(|url| if is_public(&url) { self.registry.clone() } else { url }).collect()
+    }
+
+    /// The npmrc with the tokens and passwords for these addresses' hosts, if there are any.
+    pub fn npmrc_secret(&self, addresses: &[Url]) -> Option<String> {
+        let mut logins = String::new();
+        for (realm, auth) in self.credentials.iter().filter(|(realm, _)| addresses.iter().any(|url| realm.is_at(url))) {
             let dart = realm.nerf_dart();
-            text.push_str(&match auth {
+            logins.push_str(&match auth {
                 Auth::Bearer(token) => line(&format!("{dart}:_authToken"), token.expose()),
                 Auth::Basic { user, password } => line(&format!("{dart}:_auth"), &encode_base64(user, password)),
             });
         }
-        Some(text)
+        (!logins.is_empty()).then(|| self.npmrc_public() + &logins)
     }
+}
+
+/// Whether this is npm's own registry, where nearly everything needs no login.
+pub fn is_public(url: &Url) -> bool {
+    url.host_str() == Some(PUBLIC_HOST)
 }
 
 fn default_registry() -> Url {
@@ -136,8 +217,12 @@ fn default_registry() -> Url {
     Url::parse(DEFAULT_REGISTRY).unwrap()
 }
 
-/// A registry's address with a slash at its end.
+/// A registry's address with a slash at its end. What is left of a variable that is not set
+/// would pass for a host's name.
 fn registry_url(text: &str) -> Option<(Url, Option<Auth>)> {
+    if text.contains("${") {
+        return None;
+    }
     let (mut url, auth) = split_userinfo(text)?;
     if !url.path().ends_with('/') {
         let path = format!("{}/", url.path());
@@ -146,125 +231,9 @@ fn registry_url(text: &str) -> Option<(Url, Option<Auth>)> {
     Some((url, auth))
 }
 
-/// One line of an npmrc. Values that npm's reader would cut or decode are quoted; `${` is
-/// escaped, because it was expanded already.
-fn line(key: &str, value: &str) -> String {
-    let value: String = value.chars().filter(|c| !c.is_control()).collect();
-    let value = value.replace("${", "\\${");
-    let quote = value.contains([';', '#', '"', '\'']) || value.starts_with('[') || value.trim() != value;
-    if quote { format!("{key}={}\n", serde_json::Value::from(value)) } else { format!("{key}={value}\n") }
-}
-
-/// The entries of an npmrc file, with `${VAR}` expanded (the `ini` package's rules, without
-/// sections, which npm has no use for).
-fn parse(text: &str, env: &Env) -> BTreeMap<String, String> {
-    let mut entries = BTreeMap::new();
-    for line in text.lines().map(str::trim) {
-        if line.is_empty() || line.starts_with([';', '#', '[']) {
-            continue;
-        }
-        let (key, value) = match line.split_once('=') {
-            Some((key, value)) => (unquote(key), unquote(value)),
-            None => (unquote(line), "true".to_owned()),
-        };
-        let (key, value) = (expand(&key, env), expand(&value, env));
-        match key.strip_suffix("[]") {
-            Some(list) => {
-                let all: &mut String = entries.entry(list.to_owned()).or_default();
-                all.push_str(&value);
-                all.push('\n');
-            }
-            None => {
-                entries.insert(key, value);
-            }
-        }
-    }
-    entries
-}
-
-fn unquote(text: &str) -> String {
-    let text = text.trim();
-    if let Some(inner) = text.strip_prefix('\'').and_then(|t| t.strip_suffix('\'')) {
-        return inner.to_owned();
-    }
-    if text.len() > 1 && text.starts_with('"') && text.ends_with('"') {
-        return serde_json::from_str(text).unwrap_or_else(|_| text.trim_matches('"').to_owned());
-    }
-    let mut out = String::new();
-    let mut chars = text.chars().peekable();
-    while let Some(c) = chars.next() {
-        match c {
-            ';' | '#' => break,
-            '\\' => match chars.next_if(|n| matches!(n, ';' | '#' | '\\')) {
-                Some(escaped) => out.push(escaped),
-                None => out.push('\\'),
-            },
-            _ => out.push(c),
-        }
-    }
-    out.trim().to_owned()
-}
-
-/// Expands `${VAR}` (left as it is when unset) and `${VAR?}` (empty when unset); a backslash
-/// before it keeps it (npm's `@npmcli/config`, `lib/env-replace.js`).
-fn expand(text: &str, env: &Env) -> String {
-    let mut out = String::new();
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        let Some(len) = rest[start..].find('}') else {
-            break;
-        };
-        let (whole, name) = (&rest[start..=start + len], &rest[start + 2..start + len]);
-        let before = &rest[..start];
-        let slashes = before.len() - before.trim_end_matches('\\').len();
-        if slashes % 2 == 1 {
-            out.push_str(&before[..before.len() - 1]);
-            out.push_str(whole);
-        } else {
-            out.push_str(before);
-            let (name, optional) = match name.strip_suffix('?') {
-                Some(name) => (name, true),
-                None => (name, false),
-            };
-            match env.text(name) {
-                Some(value) => out.push_str(value),
-                None if optional => {}
-                None => out.push_str(whole),
-            }
-        }
-        rest = &rest[start + len + 1..];
-    }
-    out.push_str(rest);
-    out
-}
-
-/// `npm_config_*` in any case (npm's `@npmcli/config`, `loadEnv`).
-fn from_env(env: &Env) -> BTreeMap<String, String> {
-    env.iter()
-        .filter_map(|(name, value)| Some((name.to_str()?, value.to_str()?)))
-        .filter_map(|(name, value)| {
-            let key = name
-                .get(..11)
-                .filter(|p| p.eq_ignore_ascii_case("npm_config_"))
-                .and(name.get(11..))
-                .filter(|key| !key.is_empty() && !value.is_empty())?;
-            Some((normal_key(key), expand(value, env)))
-        })
-        .collect()
-}
-
-fn normal_key(key: &str) -> String {
-    if key.starts_with("//") {
-        return key.to_owned();
-    }
-    let mut chars = key.chars();
-    let first = chars.next().into_iter();
-    first.chain(chars.map(|c| if c == '_' { '-' } else { c })).collect::<String>().to_lowercase()
-}
-
 /// The credentials of `//host/path/:key` entries. Of several for one address npm takes the
 /// token, then the name and password, then `_auth` (npm-registry-fetch, `lib/auth.js`).
-fn dart_credentials(entries: &BTreeMap<String, String>, notes: &mut Vec<String>) -> Credentials {
+fn dart_credentials(entries: &BTreeMap<String, String>, remarks: &mut Remarks) -> Credentials {
     let mut all = Credentials::default();
     let darts: std::collections::BTreeSet<&str> = entries
         .keys()
@@ -276,22 +245,26 @@ fn dart_credentials(entries: &BTreeMap<String, String>, notes: &mut Vec<String>)
             let value = entries.get(&format!("{dart}:{key}"))?;
             (!value.is_empty()).then_some(value.as_str())
         };
-        let realm = Url::parse(&format!("https:{dart}")).ok().and_then(|u| Realm::of(&u));
+        let realm = realm_of(dart);
         let token = get("_authToken").map(|t| Auth::Bearer(Secret::new(t)));
         let pair = || {
             let password = decode_base64(get("_password")?)?;
             Some(Auth::basic(get("username")?, &password))
         };
         let auth = token.or_else(pair).or_else(|| Auth::from_base64(get("_auth")?));
-        match (realm, auth) {
-            (Some(realm), Some(auth)) => all.add(realm, auth),
-            (Some(realm), None) if get("certfile").is_some() => {
-                notes.push(format!("npm's client certificate for {} is not supported; ignored", realm.host))
-            }
-            _ => {}
+        if let (Some(realm), Some(_)) = (&realm, get("certfile")) {
+            remarks.notes.push(format!("npm's client certificate for {} is not supported; ignored", realm.host));
+        }
+        if let (Some(realm), Some(auth)) = (realm, auth) {
+            all.add(realm, auth);
         }
     }
     all
+}
+
+/// Of `//host[:port]/path/`.
+fn realm_of(dart: &str) -> Option<Realm> {
+    Realm::of(&Url::parse(&format!("https:{dart}")).ok()?)
 }
 
 /// npm's own proxy settings go before the environment's, for npm only.
@@ -314,17 +287,15 @@ fn npm_proxies(entries: &BTreeMap<String, String>, from_env: &Proxies) -> Proxie
     proxies
 }
 
-fn note_unsupported(entries: &BTreeMap<String, String>, notes: &mut Vec<String>) {
-    if entries.get("strict-ssl").is_some_and(|v| v == "false") {
-        notes.push(
-            "npm's `strict-ssl=false` is not honoured: certificates are always checked \
-             (name the authority with `cafile` instead)"
-                .to_owned(),
-        );
+fn remark_unhonoured(entries: &BTreeMap<String, String>, remarks: &mut Remarks) {
+    for (key, value) in entries {
+        let undo = format!("remove it from ~/.npmrc, or unset npm_config_{}", key.replace('-', "_"));
+        unhonoured::check(unhonoured::NPM, key, value, &format!("npm's setting `{key}`"), &undo, remarks);
     }
     for key in ["_auth", "_authToken", "_password"] {
         if entries.contains_key(key) {
-            notes.push(format!("npm's `{key}` must be tied to a registry, as in `//host/:{key}=`; ignored"));
+            let what = format!("npm's `{key}` must be tied to a registry, as in `//host/:{key}=`; ignored");
+            remarks.notes.push(what);
         }
     }
 }

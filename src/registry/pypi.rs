@@ -10,10 +10,10 @@ use pep440_rs::{Operator, Version, VersionSpecifiers};
 use url::Url;
 
 use super::http::{Client, Get, host_of};
-use super::known;
-use super::python::{Index, PythonSettings};
+use super::python::{Index, Prerelease, PythonSettings};
 use super::settings::Settings;
 use super::simple::{self, File};
+use super::{cutoff, known};
 use crate::error::{Error, Kind, Result};
 use crate::image::base::{python_candidates, python_satisfies};
 use crate::package::pypi::{PypiRequest, PypiSpec};
@@ -53,8 +53,9 @@ pub fn resolve(
     let name = spec.name.as_str();
     let (index, files) = fetch(client, &settings, name)?;
     let releases = by_version(files);
-    let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH)
-        .ok_or_else(|| no_match(&releases, spec, python))?;
+    let prefer = Preference { prerelease: settings.prerelease, newest: settings.newest.as_deref() };
+    let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH, prefer)
+        .ok_or_else(|| no_match(&releases, spec, python, prefer))?;
     Ok(PypiRelease {
         pinned: PinnedPackage::pypi(&spec.name, choice.version, &spec.extras),
         requires_python: choice.requires_python,
@@ -128,6 +129,21 @@ fn by_version(files: Vec<File>) -> BTreeMap<Version, Vec<File>> {
     releases
 }
 
+/// What uv's settings say about the choice.
+#[derive(Debug, Clone, Copy)]
+struct Preference<'a> {
+    prerelease: Prerelease,
+    /// Nothing that was published then or later, or of which it is not known.
+    newest: Option<&'a str>,
+}
+
+impl Preference<'_> {
+    fn in_time(&self, file: &File) -> bool {
+        let published = file.published.as_deref().unwrap_or_default();
+        self.newest.is_none_or(|newest| cutoff::is_before(published, newest))
+    }
+}
+
 struct Choice<'a> {
     version: &'a Version,
     requires_python: Option<String>,
@@ -140,6 +156,7 @@ fn choose<'a>(
     request: &PypiRequest,
     pythons: &[String],
     arch: &str,
+    prefer: Preference<'_>,
 ) -> Option<Choice<'a>> {
     let any = VersionSpecifiers::empty();
     let specifiers = match request {
@@ -152,10 +169,14 @@ fn choose<'a>(
         .iter()
         .rev()
         .filter(|(version, _)| specifiers.contains(version))
-        .filter(|(version, _)| named || only || !version.any_prerelease())
+        .filter(|(version, _)| match prefer.prerelease {
+            Prerelease::Allow => true,
+            Prerelease::IfNecessary => named || only || !version.any_prerelease(),
+            Prerelease::Disallow => !version.any_prerelease(),
+        })
         .find_map(|(version, files)| {
             let pinned = is_pinned(specifiers, version);
-            let files: Vec<&File> = files.iter().filter(|f| pinned || !f.yanked).collect();
+            let files: Vec<&File> = files.iter().filter(|f| (pinned || !f.yanked) && prefer.in_time(f)).collect();
             for_python(version, &files, pythons, arch)
         })
 }
@@ -182,7 +203,12 @@ fn for_python<'a>(version: &'a Version, files: &[&File], pythons: &[String], arc
     Some(Choice { version, requires_python: file.requires_python.clone(), has_wheel, python: python.clone() })
 }
 
-fn no_match(releases: &BTreeMap<Version, Vec<File>>, spec: &PypiSpec, python: Option<&str>) -> Error {
+fn no_match(
+    releases: &BTreeMap<Version, Vec<File>>,
+    spec: &PypiSpec,
+    python: Option<&str>,
+    prefer: Preference<'_>,
+) -> Error {
     let name = spec.name.as_str();
     let stable = releases.iter().rev().find(|(v, _)| v.is_stable());
     let Some((newest, files)) = stable.or(releases.iter().next_back()) else {
@@ -198,6 +224,8 @@ fn no_match(releases: &BTreeMap<Version, Vec<File>>, spec: &PypiSpec, python: Op
         format!("none matches `{specifiers}`")
     } else if matching().flat_map(|(_, files)| files).all(|f| f.yanked) {
         "its authors have withdrawn them".to_owned()
+    } else if let (Some(newest), None) = (prefer.newest, matching().flat_map(|(_, f)| f).find(|f| prefer.in_time(f))) {
+        format!("uv's setting `exclude-newer` allows nothing from {newest} on")
     } else if let Some(python) = python {
         format!("none has files for python {python}")
     } else if let Some(requires) = files.iter().find_map(|f| f.requires_python.as_ref()) {

@@ -26,9 +26,11 @@ fn pick(
     python: Option<&str>,
 ) -> Option<(String, String, bool)> {
     let pythons = python_candidates(python).unwrap();
-    let choice = choose(releases, request, &pythons, "x86_64")?;
+    let choice = choose(releases, request, &pythons, "x86_64", PLAIN)?;
     Some((choice.version.to_string(), choice.python, choice.has_wheel))
 }
+
+const PLAIN: Preference<'static> = Preference { prerelease: Prerelease::IfNecessary, newest: None };
 
 fn some(version: &str, python: &str, wheel: bool) -> Option<(String, String, bool)> {
     Some((version.to_owned(), python.to_owned(), wheel))
@@ -73,6 +75,19 @@ fn the_python_fits_the_release_or_the_release_the_python() {
     assert_eq!(pick(&all, &specifiers(">=2"), Some("3.11")), None);
 }
 
+#[test]
+fn prereleases_as_the_settings_say() {
+    let all = releases(&[("p-1.0-py3-none-any.whl", "", false), ("p-2.0rc1-py3-none-any.whl", "", false)]);
+    let pythons = python_candidates(None).unwrap();
+    let pick = |request: &PypiRequest, mode| {
+        let prefer = Preference { prerelease: mode, newest: None };
+        choose(&all, request, &pythons, "x86_64", prefer).map(|choice| choice.version.to_string())
+    };
+    assert_eq!(pick(&PypiRequest::Any, Prerelease::Allow).unwrap(), "2.0rc1");
+    assert_eq!(pick(&specifiers(">=2.0rc1"), Prerelease::IfNecessary).unwrap(), "2.0rc1");
+    assert_eq!(pick(&specifiers(">=2.0rc1"), Prerelease::Disallow), None);
+}
+
 fn settings(env: &[(&str, &str)]) -> PythonSettings {
     let home = tempfile::tempdir().unwrap();
     let mut env = env.to_vec();
@@ -84,6 +99,27 @@ const PAGE: &str = r#"{"name":"p","files":[{"filename":"p-1.0-py3-none-any.whl"}
 
 fn page(content_type: &str, body: &str) -> String {
     testing::answer("200 OK", &format!("content-type: {content_type}\r\n"), body)
+}
+
+#[test]
+fn nothing_newer_than_the_settings_allow() {
+    let mut all = releases(&[
+        ("p-1.0-py3-none-any.whl", "", false),
+        ("p-2.0-py3-none-any.whl", "", false),
+        ("p-3.0-py3-none-any.whl", "", false),
+    ]);
+    for (files, day) in all.values_mut().zip(["10", "20"]) {
+        files[0].published = Some(format!("2026-01-{day}T00:00:00.000Z"));
+    }
+    let pythons = python_candidates(None).unwrap();
+    let pick = |newest| {
+        let prefer = Preference { newest: Some(newest), ..PLAIN };
+        choose(&all, &PypiRequest::Any, &pythons, "x86_64", prefer).map(|choice| choice.version.to_string())
+    };
+    assert_eq!(pick("2026-01-15T00:00:00.000Z").unwrap(), "1.0");
+    // Of the third it is not known when it was published.
+    assert_eq!(pick("2027-01-01T00:00:00.000Z").unwrap(), "2.0");
+    assert_eq!(pick("2026-01-10T00:00:00.000Z"), None);
 }
 
 #[test]

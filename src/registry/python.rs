@@ -6,12 +6,12 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use serde::Deserialize;
 use url::Url;
 
 use super::auth::{Auth, Credentials, Realm, Secret, split_userinfo};
 use super::netrc;
-use super::settings::{Proxies, expand_home, read_settings_file};
+use super::settings::{Proxies, Remarks, named_authority, named_file, read_settings_file};
+use super::uv;
 use crate::context::{Context, Env};
 use crate::error::{Error, Result};
 
@@ -40,20 +40,35 @@ pub struct PythonSettings {
     pub cert: Option<PathBuf>,
     /// The proxies to use for Python packages.
     pub proxies: Proxies,
+    /// uv's `prerelease`.
+    pub prerelease: Prerelease,
+    /// The Python that `UV_PYTHON` or uv's global pin asks for, as `--python` would.
+    pub python: Option<String>,
+    /// uv's `offline`: nothing is to be fetched.
+    pub offline: bool,
+    /// uv's `exclude-newer` as a moment: nothing from then on is taken.
+    pub newest: Option<String>,
+    /// The same as it was written.
+    age: String,
 }
 
-/// What one source of settings says; the entries are not yet checked.
-#[derive(Debug, Default)]
-struct Layer {
-    default: Option<String>,
-    extra: Vec<String>,
+/// Which pre-releases may be chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Prerelease {
+    /// uv's default: those that are asked for, and where there is nothing else.
+    #[default]
+    IfNecessary,
+    /// All.
+    Allow,
+    /// None.
+    Disallow,
 }
 
 impl PythonSettings {
-    /// Reads them. What can't be honoured is said in `notes`.
-    pub fn load(ctx: &Context, proxies: &Proxies, notes: &mut Vec<String>) -> Self {
-        let pip = pip_settings(ctx, notes);
-        let mut layer = uv_settings(ctx, notes);
+    /// Reads them. What can't be honoured is said in `remarks`.
+    pub fn load(ctx: &Context, proxies: &Proxies, remarks: &mut Remarks) -> Self {
+        let pip = pip_settings(ctx, remarks);
+        let mut layer = uv::settings(ctx, remarks);
         // uv does not read pip's settings, but who configured a mirror for pip means it.
         if layer.default.is_none() {
             layer.default = pip.get("index-url").cloned();
@@ -63,15 +78,17 @@ impl PythonSettings {
             layer.extra = words.split_whitespace().map(str::to_owned).collect();
         }
         let mut credentials = Credentials::default();
-        let mut index = |text: &String, notes: &mut Vec<String>| {
+        let mut index = |text: &String, remarks: &mut Remarks| {
             let parsed = parse_index(text, &mut credentials, &ctx.env);
             if parsed.is_none() {
-                notes.push("an index of the Python settings is not an http address; ignored".into());
+                // The public index may have another package of the same name.
+                let refusal = Error::refused("an index of uv's or pip's settings is not an http or https address");
+                remarks.refusals.push(refusal.hint("correct it in uv.toml, pip.conf or the environment"));
             }
             parsed
         };
-        let default = layer.default.as_ref().and_then(|text| index(text, notes));
-        let extra = layer.extra.iter().filter_map(|text| index(text, notes)).collect();
+        let default = layer.default.as_ref().and_then(|text| index(text, remarks));
+        let extra = layer.extra.iter().filter_map(|text| index(text, remarks)).collect();
         let mut proxies = proxies.clone();
         if let (Some(proxy), None) = (pip.get("proxy"), &proxies.https) {
             proxies.https = Some(Secret::new(proxy));
@@ -80,10 +97,15 @@ impl PythonSettings {
             default: default.unwrap_or_else(default_index),
             extra,
             credentials,
-            cert: pip.get("cert").map(|path| expand_home(ctx, path)),
+            cert: pip.get("cert").and_then(|path| named_authority(ctx, "pip's `cert`", path, remarks)),
             proxies,
+            prerelease: layer.prerelease.unwrap_or_default(),
+            python: uv::python(ctx, remarks),
+            offline: layer.offline,
+            age: layer.newest.as_ref().map(|(text, _)| text.clone()).unwrap_or_default(),
+            newest: layer.newest.map(|(_, moment)| moment),
         };
-        new.add_netrc(ctx, notes);
+        new.add_netrc(ctx, remarks);
         new
     }
 
@@ -121,7 +143,25 @@ impl PythonSettings {
                 .collect();
             env.push(("UV_INDEX".to_owned(), all.join(" ")));
         }
+        let prerelease = match self.prerelease {
+            Prerelease::IfNecessary => None,
+            Prerelease::Allow => Some("allow".to_owned()),
+            Prerelease::Disallow => Some("disallow".to_owned()),
+        };
+        env.extend(prerelease.map(|mode| ("UV_PRERELEASE".to_owned(), mode)));
+        env.extend(self.newest.clone().map(|moment| ("UV_EXCLUDE_NEWER".to_owned(), moment)));
         env
+    }
+
+    /// What decides which packages a line gets; empty for uv's own defaults. No secret, and the
+    /// same tomorrow, other than the moment that an age comes to.
+    pub fn identity(&self) -> String {
+        let age = self.newest.is_some().then(|| self.age.clone());
+        Self { newest: age, ..self.clone() }
+            .uv_public_env()
+            .into_iter()
+            .map(|(name, value)| format!("{name}={value}\n"))
+            .collect()
     }
 
     /// A netrc with the logins for these indexes' hosts, and no others, if there are any.
@@ -140,9 +180,12 @@ impl PythonSettings {
     }
 
     /// Adds the logins of `~/.netrc` for hosts of indexes; those in addresses go first.
-    fn add_netrc(&mut self, ctx: &Context, notes: &mut Vec<String>) {
-        let file = ctx.env.get("NETRC").map_or_else(|| ctx.home.join(".netrc"), PathBuf::from);
-        let Some(text) = read_settings_file(&file, notes) else {
+    fn add_netrc(&mut self, ctx: &Context, remarks: &mut Remarks) {
+        let file = match ctx.env.text("NETRC") {
+            Some(path) => named_file(ctx, "NETRC", path, remarks),
+            None => Some(ctx.home.join(".netrc")),
+        };
+        let Some(text) = file.and_then(|file| read_settings_file(&file, remarks)) else {
             return;
         };
         let logins = netrc::parse(&text);
@@ -171,7 +214,7 @@ fn parse_index(text: &str, credentials: &mut Credentials, env: &Env) -> Option<I
         _ => (None, text),
     };
     let (url, auth) = split_userinfo(address)?;
-    let auth = auth.or_else(|| login_from_env(name.as_deref()?, env));
+    let auth = name.as_deref().and_then(|name| login_from_env(name, env)).or(auth);
     if let Some(auth) = auth {
         let mut realm = Realm::of(&url)?;
         if let Some(parent) = realm.path.strip_suffix("simple/") {
@@ -195,106 +238,21 @@ fn login_from_env(name: &str, env: &Env) -> Option<Auth> {
     (user.is_some() || password.is_some()).then(|| Auth::basic(user.unwrap_or_default(), password.unwrap_or_default()))
 }
 
-/// uv's own settings: the environment, then the user's file, then the system's.
-fn uv_settings(ctx: &Context, notes: &mut Vec<String>) -> Layer {
-    let env = &ctx.env;
-    let words = |name: &str| -> Vec<String> {
-        let text = env.text(name).unwrap_or_default();
-        text.split_whitespace().map(str::to_owned).collect()
-    };
-    let mut all = Layer {
-        default: ["UV_DEFAULT_INDEX", "UV_INDEX_URL"].iter().find_map(|name| env.text(name)).map(str::to_owned),
-        extra: words("UV_INDEX"),
-    };
-    let late = words("UV_EXTRA_INDEX_URL");
-    for file in uv_files(ctx) {
-        let Some(text) = read_settings_file(&file, notes) else {
-            continue;
-        };
-        match toml::from_str::<UvToml>(&text) {
-            Ok(toml) => toml.add_to(&mut all),
-            Err(_) => notes.push(format!("can't understand {}; ignored", file.display())),
-        }
-    }
-    all.extra.extend(late);
-    all
-}
-
-/// Where uv looks: `UV_CONFIG_FILE` alone if it is set, else the user's file and the system's.
-fn uv_files(ctx: &Context) -> Vec<PathBuf> {
-    let on = |name: &str| {
-        let value = ctx.env.text(name);
-        value.is_some_and(|v| !matches!(v.to_lowercase().as_str(), "0" | "false" | "no" | "off"))
-    };
-    if on("UV_NO_CONFIG") {
-        return Vec::new();
-    }
-    if let Some(file) = ctx.env.get("UV_CONFIG_FILE") {
-        return vec![PathBuf::from(file)];
-    }
-    vec![xdg_config(ctx).join("uv/uv.toml"), PathBuf::from("/etc/xdg/uv/uv.toml"), PathBuf::from("/etc/uv/uv.toml")]
-}
-
-fn xdg_config(ctx: &Context) -> PathBuf {
-    let set = ctx.env.get("XDG_CONFIG_HOME").map(PathBuf::from);
-    set.filter(|p| p.is_absolute()).unwrap_or_else(|| ctx.home.join(".config"))
-}
-
-/// The keys of `uv.toml` that matter here.
-#[derive(Debug, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", default)]
-struct UvToml {
-    index_url: Option<String>,
-    extra_index_url: Vec<String>,
-    index: Vec<UvIndex>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct UvIndex {
-    name: Option<String>,
-    url: String,
-    default: bool,
-    /// Only used for packages that a project pins to it: none here.
-    explicit: bool,
-}
-
-impl UvToml {
-    /// Adds what a source of higher rank has not said.
-    fn add_to(self, all: &mut Layer) {
-        for index in self.index {
-            let text = match &index.name {
-                Some(name) => format!("{name}={}", index.url),
-                None => index.url,
-            };
-            if index.default {
-                all.default.get_or_insert(text);
-            } else if !index.explicit {
-                all.extra.push(text);
-            }
-        }
-        if let Some(url) = self.index_url {
-            all.default.get_or_insert(url);
-        }
-        all.extra.extend(self.extra_index_url);
-    }
-}
-
 /// pip's settings: `PIP_*`, then the user's files, then the system's.
-fn pip_settings(ctx: &Context, notes: &mut Vec<String>) -> BTreeMap<String, String> {
+fn pip_settings(ctx: &Context, remarks: &mut Remarks) -> BTreeMap<String, String> {
     let mut files = vec![PathBuf::from("/etc/pip.conf")];
     files.push(ctx.home.join(".pip/pip.conf"));
     files.push(ctx.home.join("Library/Application Support/pip/pip.conf"));
-    files.push(xdg_config(ctx).join("pip/pip.conf"));
-    match ctx.env.get("PIP_CONFIG_FILE") {
+    files.push(uv::config(ctx).join("pip/pip.conf"));
+    match ctx.env.text("PIP_CONFIG_FILE") {
         // pip's own way of saying "no files at all".
-        Some(file) if file == "/dev/null" => files.clear(),
-        Some(file) => files.push(PathBuf::from(file)),
+        Some("/dev/null") => files.clear(),
+        Some(file) => files.extend(named_file(ctx, "PIP_CONFIG_FILE", file, remarks)),
         None => {}
     }
     let mut all = BTreeMap::new();
     for file in files {
-        if let Some(text) = read_settings_file(&file, notes) {
+        if let Some(text) = read_settings_file(&file, remarks) {
             all.extend(parse_pip(&text));
         }
     }

@@ -1,7 +1,7 @@
 use super::*;
 use crate::registry::testing::context;
 
-fn load(files: &[(&str, &str)], env: &[(&str, &str)]) -> (PythonSettings, Vec<String>) {
+fn load(files: &[(&str, &str)], env: &[(&str, &str)]) -> (PythonSettings, Remarks) {
     let home = tempfile::tempdir().unwrap();
     for (name, text) in files {
         let path = home.path().join(name);
@@ -14,10 +14,15 @@ fn load(files: &[(&str, &str)], env: &[(&str, &str)]) -> (PythonSettings, Vec<St
         env.push(("PIP_INDEX_URL", DEFAULT_INDEX));
         env.push(("PIP_EXTRA_INDEX_URL", " "));
     }
-    let mut notes = Vec::new();
+    let mut remarks = Remarks::default();
     let ctx = context(home.path(), &env);
-    let settings = PythonSettings::load(&ctx, &Proxies::from_env(&ctx.env), &mut notes);
-    (settings, notes)
+    let settings = PythonSettings::load(&ctx, &Proxies::from_env(&ctx.env), &mut remarks);
+    (settings, remarks)
+}
+
+fn refused(files: &[(&str, &str)], env: &[(&str, &str)]) -> String {
+    let (_, remarks) = load(files, env);
+    remarks.refusals.first().map(|e| format!("{e} {:?}", e.hints)).unwrap_or_default()
 }
 
 fn urls(settings: &PythonSettings) -> Vec<&str> {
@@ -30,7 +35,8 @@ fn nothing_configured_is_the_public_index() {
     assert_eq!(urls(&settings), [DEFAULT_INDEX]);
     assert!(settings.uv_public_env().is_empty());
     assert_eq!(settings.netrc_secret(), None);
-    assert!(notes.is_empty());
+    assert_eq!(settings.identity(), "");
+    assert_eq!(notes, Remarks::default());
 }
 
 #[test]
@@ -111,7 +117,82 @@ fn a_line_can_name_another_default() {
 
 #[test]
 fn what_is_not_understood_is_said() {
-    let (settings, notes) = load(&[(".config/uv/uv.toml", "index-url = [1")], &[("UV_DEFAULT_INDEX", "./local")]);
-    assert_eq!(settings.default.url.as_str(), DEFAULT_INDEX);
-    assert_eq!(notes.len(), 2, "{notes:?}");
+    let (_, remarks) = load(&[(".config/uv/uv.toml", "index-url = [1")], &[("UV_DEFAULT_INDEX", "./local")]);
+    assert_eq!(remarks.refusals.len(), 2, "{remarks:?}");
+}
+
+#[test]
+fn the_variables_login_goes_before_the_addresss() {
+    let (settings, _) = load(
+        &[],
+        &[
+            ("UV_INDEX", "a=https://old:old@a.example/simple"),
+            ("UV_INDEX_A_USERNAME", "u"),
+            ("UV_INDEX_A_PASSWORD", "p"),
+        ],
+    );
+    assert_eq!(settings.netrc_secret().unwrap(), "machine a.example\nlogin u\npassword p\n");
+}
+
+#[test]
+fn the_working_directory_has_no_say() {
+    let (home, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["uv.toml", "pip.conf", ".netrc"] {
+        std::fs::write(work.path().join(name), "index-url = \"https://evil.example/\"").unwrap();
+    }
+    std::fs::write(work.path().join(".python-version"), "3.9").unwrap();
+    let mut ctx = context(home.path(), &[("PIP_CONFIG_FILE", "/dev/null")]);
+    work.path().clone_into(&mut ctx.cwd);
+    let mut remarks = Remarks::default();
+    let settings = PythonSettings::load(&ctx, &Proxies::default(), &mut remarks);
+    assert_eq!((settings.identity().as_str(), &settings.python), ("", &None));
+    assert_eq!(remarks, Remarks::default());
+    // Not even where a variable would let it in.
+    for variable in ["UV_CONFIG_FILE", "PIP_CONFIG_FILE", "NETRC"] {
+        let why = refused(&[], &[(variable, "uv.toml")]);
+        assert!(why.contains("working directory") && why.contains(variable), "{why}");
+    }
+}
+
+#[test]
+fn settings_that_change_what_is_run_are_honoured_or_refused() {
+    let (settings, remarks) =
+        load(&[], &[("UV_PYTHON", "python3.12"), ("UV_PRERELEASE", "allow"), ("UV_OFFLINE", "1")]);
+    assert_eq!(settings.python.as_deref(), Some("3.12"));
+    assert_eq!(settings.identity(), "UV_PRERELEASE=allow\n");
+    assert!(settings.offline);
+    assert_eq!(remarks, Remarks::default());
+    let (settings, _) =
+        load(&[(".config/uv/.python-version", "3.11\n"), (".config/uv/uv.toml", "prerelease = \"disallow\"")], &[]);
+    assert_eq!((settings.python.as_deref(), settings.prerelease), (Some("3.11"), Prerelease::Disallow));
+    let newest = [(".config/uv/uv.toml", "exclude-newer = \"7 days\"")];
+    let (settings, remarks) = load(&newest, &[]);
+    assert!(settings.newest.as_ref().unwrap().starts_with("20"));
+    assert_eq!((settings.identity().as_str(), remarks), ("UV_EXCLUDE_NEWER=7 days\n", Remarks::default()));
+    let (settings, _) = load(&newest, &[("UV_EXCLUDE_NEWER", "2026-01-31")]);
+    assert_eq!(settings.newest.as_deref(), Some("2026-02-01T00:00:00.000Z"));
+    for (variable, value) in [
+        ("UV_PYTHON", "/usr/bin/python3"),
+        ("UV_PRERELEASE", "perhaps"),
+        ("UV_RESOLUTION", "lowest"),
+        ("UV_EXCLUDE_NEWER", "yesterday"),
+        ("UV_EXCLUDE_NEWER_PACKAGE", "p=2026-01-01"),
+        ("UV_CONSTRAINT", "c.txt"),
+        ("UV_OVERRIDE", "c.txt"),
+        ("UV_FIND_LINKS", "/wheels"),
+        ("UV_NO_INDEX", "1"),
+        ("UV_NO_BINARY", "1"),
+        ("UV_TORCH_BACKEND", "cpu"),
+        ("UV_WORKING_DIR", "/"),
+    ] {
+        let why = refused(&[], &[(variable, value)]);
+        assert!(why.contains(&format!("`{variable}`")), "{variable}: {why}");
+    }
+    let toml = |text| refused(&[(".config/uv/uv.toml", text)], &[]);
+    assert!(toml("exclude-newer = \"yesterday\"").contains("`exclude-newer` in "));
+    assert!(toml("no-binary = true").contains("`no-binary` in "));
+    assert_eq!(toml("no-binary = false\nresolution = \"highest\"\ncache-dir = \"/x\"\n[pip]\nno-index = true"), "");
+    let (_, remarks) =
+        load(&[(".config/uv/uv.toml", "keyring-provider = \"subprocess\"")], &[("UV_INSECURE_HOST", "h")]);
+    assert_eq!((remarks.notes.len(), remarks.refusals.len()), (2, 0), "{remarks:?}");
 }

@@ -10,6 +10,9 @@ use super::auth::Secret;
 use super::npmrc::NpmSettings;
 use super::python::PythonSettings;
 use crate::context::{Context, Env};
+use crate::digest;
+use crate::error::{Error, Result};
+use crate::package::Ecosystem;
 
 /// Settings are small; anything larger is not one.
 const MAX_FILE: u64 = 1 << 20;
@@ -21,20 +24,70 @@ pub struct Settings {
     pub npm: NpmSettings,
     /// uv's and pip's.
     pub python: PythonSettings,
+    about_npm: Remarks,
+    about_python: Remarks,
+}
+
+/// What reading one tool's settings brought up.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Remarks {
     /// What was configured and is not honoured, for people to read.
     pub notes: Vec<String>,
+    /// What was configured, decides what would be run, and can't be honoured: nothing is run.
+    pub refusals: Vec<Error>,
 }
 
 impl Settings {
     /// Reads them all.
     pub fn load(ctx: &Context) -> Self {
-        let mut notes = Vec::new();
+        let (mut about_npm, mut about_python) = (Remarks::default(), Remarks::default());
         let proxies = Proxies::from_env(&ctx.env);
         Self {
-            npm: NpmSettings::load(ctx, &proxies, &mut notes),
-            python: PythonSettings::load(ctx, &proxies, &mut notes),
-            notes,
+            npm: NpmSettings::load(ctx, &proxies, &mut about_npm),
+            python: PythonSettings::load(ctx, &proxies, &mut about_python),
+            about_npm,
+            about_python,
         }
+    }
+
+    /// Fails if a setting for `ecosystem` changes what a line means and can't be honoured.
+    pub fn check(&self, ecosystem: Ecosystem) -> Result<()> {
+        self.remarks(ecosystem).refusals.first().map_or(Ok(()), |refusal| Err(refusal.clone()))
+    }
+
+    /// What was configured for `ecosystem` and is not honoured, for people to read.
+    pub fn notes(&self, ecosystem: Ecosystem) -> &[String] {
+        &self.remarks(ecosystem).notes
+    }
+
+    fn remarks(&self, ecosystem: Ecosystem) -> &Remarks {
+        match ecosystem {
+            Ecosystem::Npm => &self.about_npm,
+            Ecosystem::Pypi => &self.about_python,
+        }
+    }
+
+    /// Fails if the user wants nothing to be fetched.
+    pub fn may_fetch(&self, ecosystem: Ecosystem) -> Result<()> {
+        let (offline, name) = match ecosystem {
+            Ecosystem::Npm => (self.npm.offline, "npm's setting `offline`"),
+            Ecosystem::Pypi => (self.python.offline, "uv's setting `offline`"),
+        };
+        if !offline {
+            return Ok(());
+        }
+        Err(Error::refused(format!("{name} forbids fetching, and there is no box for this line yet"))
+            .hint("start it once without that setting; what was built once starts without the network"))
+    }
+
+    /// Which sources a line's packages come from, as far as that is not the public registry's
+    /// plain default: lines that differ in it can't share a box. Holds no secret.
+    pub fn sources(&self, ecosystem: Ecosystem, registry: Option<&str>) -> Result<Option<String>> {
+        let text = match ecosystem {
+            Ecosystem::Npm => self.npm.with_registry(registry)?.identity(),
+            Ecosystem::Pypi => self.python.with_default(registry)?.identity(),
+        };
+        Ok((!text.is_empty()).then(|| digest::short(text.as_bytes())))
     }
 }
 
@@ -113,15 +166,38 @@ pub fn expand_home(ctx: &Context, path: &str) -> PathBuf {
     }
 }
 
-/// The text of a settings file, `None` if there is none. One that can't be read is noted.
-pub fn read_settings_file(path: &Path, notes: &mut Vec<String>) -> Option<String> {
+/// A settings file that a variable names. A relative path would give the working directory a say.
+pub fn named_file(ctx: &Context, variable: &str, path: &str, remarks: &mut Remarks) -> Option<PathBuf> {
+    let path = expand_home(ctx, path);
+    if path.is_absolute() {
+        return Some(path);
+    }
+    let refusal = Error::refused(format!("{variable} names a file of the working directory, which has no say"));
+    remarks.refusals.push(refusal.hint(format!("give {variable} an absolute path, or unset it")));
+    None
+}
+
+/// A file of certificates that a setting names; a relative path is noted and left aside.
+pub fn named_authority(ctx: &Context, setting: &str, path: &str, remarks: &mut Remarks) -> Option<PathBuf> {
+    let path = expand_home(ctx, path);
+    if !path.is_absolute() {
+        remarks.notes.push(format!("{setting} is not an absolute path; ignored"));
+        return None;
+    }
+    Some(path)
+}
+
+/// The text of a settings file, `None` if there is none. One that can't be read is refused:
+/// without it the packages might come from elsewhere.
+pub fn read_settings_file(path: &Path, remarks: &mut Remarks) -> Option<String> {
     let too_large = std::fs::metadata(path).is_ok_and(|m| m.len() > MAX_FILE);
     let read = if too_large { Err(std::io::Error::other("it is too large")) } else { std::fs::read_to_string(path) };
     match read {
         Ok(text) => Some(text),
         Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => None,
         Err(e) => {
-            notes.push(format!("can't read {}: {e}", path.display()));
+            let refusal = Error::refused(format!("can't read {}, which says where packages come from", path.display()));
+            remarks.refusals.push(refusal.because(e).hint("make the file readable, or remove it"));
             None
         }
     }

@@ -21,6 +21,8 @@ pub struct File {
     pub yanked: bool,
     /// The tags of a wheel; `None` for an sdist.
     pub wheel: Option<Wheel>,
+    /// When it was published, if the index says so (PEP 700).
+    pub published: Option<String>,
 }
 
 /// What a wheel runs on (PEP 425).
@@ -73,6 +75,8 @@ struct JsonFile {
     requires_python: Option<String>,
     #[serde(default)]
     yanked: Value,
+    #[serde(default, rename = "upload-time")]
+    upload_time: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -100,7 +104,8 @@ fn json(name: &str, body: &[u8]) -> Result<Vec<File>> {
     let files = page.files.into_iter().filter_map(|file| {
         // PEP 592: `yanked` is false, true, or the reason.
         let yanked = !matches!(file.yanked, Value::Null | Value::Bool(false));
-        self::file(name, &file.filename, file.requires_python, yanked)
+        let new = self::file(name, &file.filename, file.requires_python, yanked)?;
+        Some(File { published: file.upload_time, ..new })
     });
     Ok(files.collect())
 }
@@ -123,7 +128,8 @@ fn html(name: &str, page: &str) -> Vec<File> {
         let text = rest.split('<').next().unwrap_or_default();
         let requires = attribute(attributes, "data-requires-python").filter(|r| !r.trim().is_empty());
         let yanked = attribute(attributes, "data-yanked").is_some();
-        files.extend(file(name, unescape(text).trim(), requires, yanked));
+        let published = attribute(attributes, "data-upload-time");
+        files.extend(file(name, unescape(text).trim(), requires, yanked).map(|file| File { published, ..file }));
     }
     files
 }
@@ -167,7 +173,8 @@ fn file(name: &str, filename: &str, requires_python: Option<String>, yanked: boo
         Some(stem) => wheel_name(stem)?,
         None => (sdist_version(name, filename)?, None),
     };
-    Some(File { version, requires_python: requires_python.as_deref().map(super::shown), yanked, wheel })
+    let requires_python = requires_python.as_deref().map(super::shown);
+    Some(File { version, requires_python, yanked, wheel, published: None })
 }
 
 /// `name-version[-build]-python-abi-platform` (PEP 427).

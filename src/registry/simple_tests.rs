@@ -8,7 +8,7 @@ fn version(text: &str) -> Version {
 fn json_pages() {
     let page = r#"{"meta":{"api-version":"1.1"},"name":"my-tool","files":[
       {"filename":"my_tool-1.0-py3-none-any.whl","url":"u","hashes":{},"requires-python":">=3.9"},
-      {"filename":"my-tool-1.0.tar.gz","url":"u","hashes":{},"yanked":false},
+      {"filename":"my-tool-1.0.tar.gz","url":"u","hashes":{},"yanked":false,"upload-time":"2026-01-31T12:00:00.5Z"},
       {"filename":"my_tool-1.1.tar.gz","url":"u","hashes":{},"yanked":"broken","requires-python":null},
       {"filename":"my_tool-1.1-py3.9.egg","url":"u"},
       {"filename":"other-1.0.tar.gz","url":"u"},
@@ -18,6 +18,7 @@ fn json_pages() {
     assert_eq!(files[0].requires_python.as_deref(), Some(">=3.9"));
     assert!(files[0].wheel.is_some() && files[1].wheel.is_none());
     assert!(!files[1].yanked && files[2].yanked);
+    assert_eq!((&files[0].published, files[1].published.as_deref()), (&None, Some("2026-01-31T12:00:00.5Z")));
     assert_eq!(files[2].version, version("1.1"));
     assert!(parse("my-tool", "application/json", b"[]").is_err());
 }
@@ -26,9 +27,11 @@ fn json_pages() {
 fn html_pages() {
     let page = "<!DOCTYPE html><html><body><h1>Links</h1>\n\
         <a href=\"../../x/my_tool-1.0-py3-none-any.whl#sha256=00\" data-requires-python=\"&gt;=3.9,&lt;4\">my_tool-1.0-py3-none-any.whl</a><br/>\n\
-        <a href='my-tool-2.0.tar.gz' data-yanked=\"\" data-requires-python='>=3.10' >my-tool-2.0.tar.gz</a>\n\
+        <a href='my-tool-2.0.tar.gz' data-upload-time=\"2026-01-31T12:00:00Z\" data-yanked=\"\" data-requires-python='>=3.10' >my-tool-2.0.tar.gz</a>\n\
         <a href=\"my-tool-3.0.zip\">\n  my-tool-3.0.zip\n</a><a broken";
     let files = parse("my-tool", "text/html", page.as_bytes()).unwrap();
+    let published: Vec<_> = files.iter().map(|f| f.published.as_deref()).collect();
+    assert_eq!(published, [None, Some("2026-01-31T12:00:00Z"), None]);
     let seen: Vec<_> = files.iter().map(|f| (f.version.to_string(), f.yanked, f.requires_python.as_deref())).collect();
     assert_eq!(
         seen,

@@ -39,11 +39,13 @@ impl Trust {
         match ctx.env.get("SSL_CERT_FILE") {
             Some(file) => {
                 // OpenSSL trusts nothing then. We say so, rather than trust what was replaced.
-                let pem = std::fs::read(file).map_err(|e| {
-                    Error::failed("can't read the file that SSL_CERT_FILE names")
-                        .because(e)
-                        .hint("correct or unset SSL_CERT_FILE")
-                })?;
+                let fail = || Error::failed("can't read the file that SSL_CERT_FILE names");
+                if Path::new(file).is_relative() {
+                    return Err(fail()
+                        .because("it names a file of the working directory, which has no say")
+                        .hint("give SSL_CERT_FILE an absolute path, or unset it"));
+                }
+                let pem = std::fs::read(file).map_err(|e| fail().because(e).hint("correct or unset SSL_CERT_FILE"))?;
                 trust.add(&pem, &mut known);
             }
             None => trust.add_system(&mut known),
@@ -51,6 +53,10 @@ impl Trust {
         let replaced = ctx.env.get("SSL_CERT_FILE").is_some();
         let system = trust.certificates.len();
         for (what, path) in extra_files(ctx, settings) {
+            if path.is_relative() {
+                trust.notes.push(format!("{what} is not an absolute path; ignored"));
+                continue;
+            }
             match std::fs::read(&path) {
                 Ok(pem) if trust.add(&pem, &mut known) => {}
                 Ok(_) => trust.notes.push(format!("{what} names a file without certificates")),

@@ -3,7 +3,7 @@
 use jitbox_guest::protocol::{End, Launch as Program, Stdio, Watch};
 
 use super::Session;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::image::base::Base;
 use crate::image::build::{self, Making, Sources};
 use crate::image::lock::Lock;
@@ -12,9 +12,8 @@ use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::plan::STATE_DIR;
 use crate::registry::http::Client;
-use crate::registry::settings::{Proxies, Settings};
 use crate::registry::trust::Trust;
-use crate::registry::{npm, pypi};
+use crate::registry::{npm, npmrc, pypi};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
 use crate::supervise::{self, Job};
@@ -38,8 +37,8 @@ impl Session<'_> {
         let name = launch.packages.first().map_or("python", |spec| spec.name());
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {name}"));
         let sources = self.sources(launch)?;
-        let resolved = self.resolve(launch, &sources)?;
-        let making = self.making(launch, &resolved, sources)?;
+        let resolved = self.resolve(launch, &sources.0)?;
+        let mut making = self.making(launch, &resolved, sources.1)?;
         making.ensure_base(&progress)?;
         progress.phase("resolving dependencies");
         let locked = match (request.ecosystem, resolved.packages.is_empty()) {
@@ -48,7 +47,8 @@ impl Session<'_> {
             _ => making.lock()?,
         };
         progress.phase("building");
-        making.build(&locked)?;
+        making.sources.secret = self.logins_to_fetch(launch, &locked)?;
+        making.build(&locked).map_err(|e| self.name_withheld(e, launch, &locked))?;
         let image = making.image(&locked);
         let mcp = is_server(name) || locked.has_mcp_sdk(request.ecosystem);
         let programs = match request.ecosystem {
@@ -79,6 +79,8 @@ impl Session<'_> {
         let _lock = lock::take(&self.layout.lock(&record.request.key()), || {})?;
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {} again", record.name()));
         let sources = self.sources(launch)?;
+        let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
+        let secret = self.logins_to_fetch(launch, &locked)?;
         let making = Making {
             engine: &self.engine,
             layout: &self.layout,
@@ -87,11 +89,10 @@ impl Session<'_> {
             apt: record.apt.clone(),
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
-            sources: sources.2,
+            sources: Sources { secret, ..sources.1 },
         };
         making.ensure_base(&progress)?;
         progress.phase("building");
-        let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
         making.build(&locked)?;
         let image = making.image(&locked);
         let mut record = record.clone();
@@ -101,17 +102,18 @@ impl Session<'_> {
     }
 
     /// What a container that fetches needs to reach the user's registries.
-    pub fn sources(&self, launch: &Launch) -> Result<(Settings, Trust, Sources)> {
-        let settings = Settings::load(self.context);
-        let trust = Trust::load(self.context, &settings)?;
-        for note in settings.notes.iter().chain(&trust.notes) {
+    pub fn sources(&self, launch: &Launch) -> Result<(Trust, Sources)> {
+        let (settings, ecosystem) = (&self.settings, launch.launcher.ecosystem());
+        settings.check(ecosystem)?;
+        settings.may_fetch(ecosystem)?;
+        let trust = Trust::load(self.context, settings)?;
+        for note in settings.notes(ecosystem).iter().chain(&trust.notes) {
             ui::note(note);
         }
-        let proxy = Proxies::from_env(&self.context.env).variables();
-        let (public, secret) = match launch.launcher.ecosystem() {
+        let (public, secret) = match ecosystem {
             Ecosystem::Npm => {
                 let npm = settings.npm.with_registry(launch.registry.as_deref())?;
-                (npm.npmrc_public(), npm.npmrc_secret())
+                (npm.npmrc_public(), npm.npmrc_secret(&npm.registries()))
             }
             Ecosystem::Pypi => {
                 let python = settings.python.with_default(launch.registry.as_deref())?;
@@ -120,17 +122,47 @@ impl Session<'_> {
                 (public, python.netrc_secret())
             }
         };
-        let ca = trust.bundle_pem();
-        Ok((settings, trust, Sources { public, secret, proxy, ca }))
+        let proxies = match ecosystem {
+            Ecosystem::Npm => &settings.npm.proxies,
+            Ecosystem::Pypi => &settings.python.proxies,
+        };
+        let sources = Sources { public, secret, proxy: proxies.variables(), ca: trust.bundle_pem() };
+        Ok((trust, sources))
+    }
+
+    /// The logins that fetching a locked tree needs: none for hosts that none of its files is
+    /// at, and none at all for the public registry on a builder that could not keep them.
+    fn logins_to_fetch(&self, launch: &Launch, locked: &Lock) -> Result<Option<String>> {
+        let registry = launch.registry.as_deref();
+        Ok(match launch.launcher.ecosystem() {
+            Ecosystem::Npm => {
+                let npm = self.settings.npm.with_registry(registry)?;
+                let mut addresses = npm.sources_of(&locked.files);
+                addresses.retain(|url| self.engine.builds_with_secrets() || !npmrc::is_public(url));
+                npm.npmrc_secret(&addresses)
+            }
+            Ecosystem::Pypi => self.settings.python.with_default(registry)?.netrc_secret(),
+        })
+    }
+
+    /// Says that a login was left out, which may be why a build without one came to nothing.
+    fn name_withheld(&self, error: Error, launch: &Launch, locked: &Lock) -> Error {
+        let npm = self.settings.npm.with_registry(launch.registry.as_deref());
+        let withheld = npm.is_ok_and(|npm| npm.npmrc_secret(&npm.sources_of(&locked.files)).is_some());
+        if error.kind == Kind::Refused || self.engine.builds_with_secrets() || !withheld {
+            return error;
+        }
+        error.hint("if a package is private, its token could not be used: apt install docker-buildx")
     }
 
     /// Asks the registries: exact versions, and the base image that they need.
-    pub fn resolve(&self, launch: &Launch, (settings, trust, _): &(Settings, Trust, Sources)) -> Result<Resolved> {
-        let client = Client::new(trust);
+    pub fn resolve(&self, launch: &Launch, trust: &Trust) -> Result<Resolved> {
+        let (settings, client) = (&self.settings, Client::new(trust));
         let names = &self.config.images;
         let registry = launch.registry.as_deref();
         let (mut packages, mut engines, mut requires) = (Vec::new(), Vec::new(), Vec::new());
-        let (mut default_program, mut python) = (None, launch.python.clone());
+        let asked = self.python(launch);
+        let (mut default_program, mut python) = (None, asked.clone());
         for (i, spec) in launch.packages.iter().enumerate() {
             match spec {
                 PackageSpec::Npm(spec) => {
@@ -147,7 +179,7 @@ impl Session<'_> {
                     packages.push(release.pinned);
                 }
                 PackageSpec::Pypi(spec) => {
-                    let release = pypi::resolve(&client, settings, registry, spec, launch.python.as_deref())?;
+                    let release = pypi::resolve(&client, settings, registry, spec, asked.as_deref())?;
                     if i == 0 {
                         default_program = Some(spec.typed.clone());
                         python.get_or_insert(release.python);
@@ -166,12 +198,7 @@ impl Session<'_> {
     }
 
     /// What is to be made for a resolved line.
-    pub fn making(
-        &self,
-        launch: &Launch,
-        resolved: &Resolved,
-        sources: (Settings, Trust, Sources),
-    ) -> Result<Making<'_>> {
+    pub fn making(&self, launch: &Launch, resolved: &Resolved, sources: Sources) -> Result<Making<'_>> {
         let mut apt = Vec::new();
         for package in &resolved.packages {
             apt.extend(recipe::for_package(package.ecosystem(), package.name())?.apt);
@@ -184,7 +211,7 @@ impl Session<'_> {
             apt,
             wanted: wanted(launch.launcher.ecosystem(), &resolved.packages)?,
             name: image_word(launch),
-            sources: sources.2,
+            sources,
         })
     }
 

@@ -25,18 +25,23 @@ pub struct Request {
     pub python: Option<String>,
     /// The registry that the line names.
     pub registry: Option<String>,
+    /// A digest of the user's own settings of where packages come from, unless that is nowhere
+    /// but the public registry.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sources: Option<String>,
     /// What the image is for.
     pub architecture: Architecture,
 }
 
 impl Request {
-    /// What `launch` asks for.
-    pub fn new(launch: &Launch, architecture: Architecture) -> Self {
+    /// What `launch` asks for, with the user's own `sources` and the `python` that it comes to.
+    pub fn new(launch: &Launch, sources: Option<String>, python: Option<String>, architecture: Architecture) -> Self {
         Self {
             ecosystem: launch.launcher.ecosystem(),
             packages: launch.packages.iter().map(ToString::to_string).collect(),
-            python: launch.python.clone(),
+            python,
             registry: launch.registry.clone(),
+            sources,
             architecture,
         }
     }

@@ -3,8 +3,9 @@
 //! ```text
 //! boxes/KEY.json      one box: what was asked for, its lock, its image, how to start it
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
-//! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket
-//! builds/NAME/        what one build reads: its context and its secrets
+//! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket,
+//!                     a build's secrets; in the runtime directory if there is one
+//! builds/NAME/        what one build reads: its context
 //! locks/KEY           held while a box is built
 //! seccomp/HASH.json   the seccomp profile, as a file for the engines to read
 //! set-aside/          files that could not be read, for a person to look at

@@ -130,6 +130,13 @@ impl Run {
         private_dir(&self.folders.build).and_then(|()| private_dir(&dir)).map(|()| dir)
     }
 
+    /// A new folder for a build's secrets, which goes with the run: where the system has a
+    /// runtime directory they are in memory and on no disk.
+    pub fn secrets_folder(&self) -> Result<PathBuf> {
+        let dir = self.folders.run.join("secrets");
+        private_dir(&dir).map(|()| dir)
+    }
+
     /// Registers the engine's command line: whoever clears up after us has to know of it.
     pub fn owns(&self, pid: u32, ends: Ends) {
         let client = Client { pid, started: start_time(pid).unwrap_or(0), ends };
