@@ -77,8 +77,14 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
 /// The steps that make a box. What only becomes known on the way stands in capitals.
 fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -> Result<(String, Value)> {
     let sources = session.sources(launch)?;
-    let resolved = session.resolve(launch, &sources)?;
-    let making = session.making(launch, &resolved, sources)?;
+    let mut resolved = session.resolve(launch, &sources)?;
+    let making = session.making(launch, &mut resolved, sources)?;
+    if !resolved.builds.is_empty() {
+        let tools = Cmd::engine(&session.engine, argv::run(&session.engine, making.tools_plan().named("RUN").plan()));
+        steps.push(Step::new("tools", "the registry", &tools));
+        let wheel = Cmd::engine(&session.engine, argv::run(&session.engine, making.wheel_plan().named("RUN").plan()));
+        steps.push(Step::new("wheel", "nothing", &wheel));
+    }
     let lock = Cmd::engine(&session.engine, argv::run(&session.engine, making.lock_plan().named("RUN").plan()));
     steps.push(Step::new("lock", "the registry", &lock));
     let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new() };

@@ -171,6 +171,11 @@ impl PinnedPackage {
         Self { ecosystem, name, version, extras: extras.to_vec(), source: Some(source), archive: None }
     }
 
+    /// `name` or `name[extra]`.
+    pub fn with_extras(&self) -> String {
+        if self.extras.is_empty() { self.name.clone() } else { format!("{}[{}]", self.name, self.extras.join(",")) }
+    }
+
     /// The same, with the name of the file that was made of its source.
     #[must_use]
     pub fn made_into(mut self, archive: &str) -> Self {
@@ -220,10 +225,7 @@ impl PinnedPackage {
 /// source `name@git+https://…#COMMIT` or `name[extra] @ git+https://…@COMMIT`.
 impl fmt::Display for PinnedPackage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.name)?;
-        if !self.extras.is_empty() {
-            write!(f, "[{}]", self.extras.join(","))?;
-        }
+        f.write_str(&self.with_extras())?;
         match (&self.source, self.ecosystem) {
             (None, Ecosystem::Npm) => write!(f, "@{}", self.version),
             (None, Ecosystem::Pypi) => write!(f, "=={}", self.version),

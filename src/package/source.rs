@@ -121,13 +121,17 @@ impl PinnedSource {
 }
 
 impl Source {
-    /// What people would call it while its own name is not known: the repository's or file's name.
-    pub fn label(&self) -> &str {
-        let url = match self {
+    /// The repository's or the archive's address.
+    pub fn address(&self) -> &Url {
+        match self {
             Self::Git(git) => &git.repository,
             Self::Archive(url) => url,
-        };
-        let path = url.path().trim_end_matches('/');
+        }
+    }
+
+    /// What people would call it while its own name is not known: the repository's or file's name.
+    pub fn label(&self) -> &str {
+        let path = self.address().path().trim_end_matches('/');
         let last = path.rsplit('/').next().unwrap_or_default();
         let label = last.strip_suffix(".git").unwrap_or(last);
         if label.is_empty() { "package" } else { label }

@@ -211,6 +211,14 @@ pub fn fetching(layout: &Layout, engine: &Engine, image: &str, command: Vec<Stri
     Decided(plan)
 }
 
+/// The container that builds a package from its source, which runs the package's own code: it
+/// reaches nothing, and only what it says comes out.
+pub fn building(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
+    let Decided(mut plan) = fetching(layout, engine, image, command);
+    plan.network = Network::None;
+    Decided(plan)
+}
+
 /// The container that looks at a fresh image: it reaches nothing.
 pub fn looking(layout: &Layout, engine: &Engine, image: &str) -> Decided {
     Decided(bare(layout, engine, image))

@@ -26,8 +26,18 @@ struct Own {
     scripts: Value,
 }
 
-/// What a source has, and the package as the file that npm installs.
-pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result<(NpmRelease, Archive)> {
+/// What a source has.
+pub struct Package {
+    /// As a registry would describe it.
+    pub release: NpmRelease,
+    /// The file that npm installs.
+    pub archive: Archive,
+    /// What a person should know of it.
+    pub note: Option<String>,
+}
+
+/// Fetches what a source has.
+pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result<Package> {
     let fetched = sourcing.fetch(source, Ecosystem::Npm)?;
     let address = spec.to_string();
     let (entries, bytes) = match fetched.content {
@@ -39,11 +49,13 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result
     };
     let found = describe(&entries, spec.name.as_ref(), &address)?;
     let archive = Archive { name: format!("{}.tgz", digest::short(&bytes)), bytes };
-    let url = match source {
-        Source::Git(git) => &git.repository,
-        Source::Archive(url) => url,
-    };
     let pinned = PinnedPackage::sourced(Ecosystem::Npm, found.name, found.version, &[], fetched.source);
+    let note = found.script.filter(|_| matches!(source, Source::Git(_))).map(|script| {
+        format!(
+            "{}: its script `{script}` is not run; if a file is missing later, that would have made it",
+            pinned.name()
+        )
+    });
     let release = NpmRelease {
         pinned: pinned.made_into(&archive.name),
         engines_node: found.manifest.engines_node().map(crate::registry::shown),
@@ -51,9 +63,9 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result
         bins: found.bins.into_iter().collect(),
         deprecated: None,
         has_install_script: found.manifest.has_install_script,
-        registry: url.clone(),
+        registry: source.address().clone(),
     };
-    Ok((release, archive))
+    Ok(Package { release, archive, note })
 }
 
 struct Found {
@@ -61,6 +73,7 @@ struct Found {
     version: String,
     manifest: Manifest,
     bins: Vec<(String, String)>,
+    script: Option<&'static str>,
 }
 
 /// Reads `package.json`, and refuses what would have to be built first.
@@ -88,17 +101,22 @@ fn describe(entries: &[Entry], typed: Option<&NpmName>, address: &str) -> Result
             return Err(not_built(name.as_str(), command, path, &own.scripts));
         }
     }
-    Ok(Found { name: name.as_str().to_owned(), version: version.to_owned(), manifest, bins })
+    let script = making_script(&own.scripts).map(|(script, _)| script);
+    Ok(Found { name: name.as_str().to_owned(), version: version.to_owned(), manifest, bins, script })
+}
+
+/// The script that makes a package what it is, with what it does.
+fn making_script(scripts: &Value) -> Option<(&'static str, &str)> {
+    MAKING.iter().find_map(|script| Some((*script, scripts.get(script)?.as_str()?)))
 }
 
 fn not_built(name: &str, command: &str, path: &str, scripts: &Value) -> Error {
-    let script = MAKING.iter().find_map(|script| Some((*script, scripts.get(script)?.as_str()?)));
     let error = Error::refused(format!("{name} has to be built before it can be run")).because(format!(
         "the file of its command `{}` is not there: {}",
         shown(command),
         shown(path)
     ));
-    let error = match script {
+    let error = match making_script(scripts) {
         Some((script, line)) => {
             error.because(format!("its script `{script}` would make it (`{}`), and no scripts are run", shown(line)))
         }

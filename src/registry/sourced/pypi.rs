@@ -12,6 +12,7 @@ use crate::package::pypi::{PypiName, PypiRequest, PypiSpec};
 use crate::package::source::{PinnedSource, Source};
 use crate::package::{Ecosystem, PinnedPackage, shown};
 use crate::registry::pack::Entry;
+use crate::registry::pypi::PypiRelease;
 use crate::registry::simple::wheel_name;
 
 /// What pip builds with where a project does not say (PEP 518).
@@ -19,12 +20,8 @@ const SETUPTOOLS: &str = "setuptools>=40.8.0";
 
 /// What a source has.
 pub struct Project {
-    /// Its name, and where it is from. The version is the wheel's; before that, what it says.
-    pub pinned: PinnedPackage,
-    /// `requires-python`, as far as it is known.
-    pub requires_python: Option<String>,
-    /// The Python to run it with.
-    pub python: String,
+    /// As an index would describe it. The version is the wheel's; before that, what it says.
+    pub release: PypiRelease,
     /// What becomes of it.
     pub make: Make,
 }
@@ -65,7 +62,9 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
             };
             let pinned = PinnedPackage::sourced(Ecosystem::Pypi, pinned.0, pinned.1, &spec.extras, fetched.source);
             let make = Make::Wheel(Archive { name: file.clone(), bytes });
-            return Ok(Project { pinned: pinned.made_into(&file), requires_python: None, python, make });
+            let pinned = pinned.made_into(&file);
+            let release = PypiRelease { pinned, requires_python: None, has_wheel: true, python, index: url.clone() };
+            return Ok(Project { release, make });
         }
         if ![".tar.gz", ".tgz"].iter().any(|end| name.to_ascii_lowercase().ends_with(end)) {
             return Err(Error::refused(format!("`{}` is an archive that can't be read yet", shown(&name)))
@@ -100,7 +99,9 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
     let make = Make::Build(Build { files, subdirectory, requires: found.requires, pretend });
     let version = found.version.unwrap_or_else(|| "0".to_owned());
     let pinned = PinnedPackage::sourced(Ecosystem::Pypi, found.name, version, &spec.extras, fetched.source);
-    Ok(Project { pinned, requires_python: found.requires_python, python, make })
+    let requires_python = found.requires_python;
+    let release = PypiRelease { pinned, requires_python, has_wheel: false, python, index: source.address().clone() };
+    Ok(Project { release, make })
 }
 
 /// Name and version that a wheel's name says, for a file of our own with the same name; and a
