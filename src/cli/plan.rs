@@ -16,7 +16,7 @@ use crate::launch::Launch;
 use crate::plan::Start;
 use crate::session::Session;
 use crate::state::boxes;
-use crate::ui;
+use crate::{policy, ui};
 
 /// One step.
 #[derive(Debug, Serialize)]
@@ -43,6 +43,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
     let mut steps = Vec::new();
     if !offline {
         let session = Session::open(context)?;
+        policy::sources::check(&session.config, &launch.tighten, &launch.packages)?;
         let policy = session.decide(launch);
         let request = session.request(launch);
         let (image, resolved) = match boxes::find(&session.layout, &request)? {

@@ -4,6 +4,7 @@
 pub mod environment;
 pub mod paths;
 pub mod seccomp;
+pub mod sources;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
