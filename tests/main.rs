@@ -19,6 +19,7 @@ mod confinement;
 mod death;
 mod guest;
 mod servers;
+mod sources;
 mod support;
 mod terminal;
 mod transparency;
@@ -51,6 +52,7 @@ impl Case {
 const TOPICS: &[(&str, &[Case])] = &[
     ("death", death::CASES),
     ("servers", servers::CASES),
+    ("sources", sources::CASES),
     ("transparency", transparency::CASES),
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),

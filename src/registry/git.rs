@@ -199,7 +199,7 @@ impl Refs {
             .collect();
         let latest = self.named("latest", Ecosystem::Npm).or(self.0.get("HEAD"));
         let fits = || versions.iter().filter(|(version, _)| version.satisfies(&range));
-        let current = fits().filter(|(_, commit)| Some(**commit) == latest).next_back();
+        let current = fits().rfind(|(_, commit)| Some(**commit) == latest);
         current.or_else(|| fits().next_back()).map(|(_, commit)| *commit)
     }
 }

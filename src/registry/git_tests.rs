@@ -115,7 +115,7 @@ fn asks_for_one_commit_with_the_login_of_its_host() {
     assert_eq!(error.kind, Kind::NotFound);
     assert!(error.hints[0].contains("~/.netrc"), "{error:?}");
     let error =
-        resolve(&access, &source(&place.repository.to_string(), Reference::Name("abcdef0".into())), Ecosystem::Pypi);
+        resolve(&access, &source(place.repository.as_str(), Reference::Name("abcdef0".into())), Ecosystem::Pypi);
     let error = error.unwrap_err();
     assert!(error.hints.iter().any(|h| h.contains("40 digits")), "{error:?}");
     // A whole commit needs no question.
