@@ -89,9 +89,13 @@ impl<'a> Sourcing<'a> {
         }
     }
 
-    /// The login that `~/.netrc` has for this host by its name.
+    /// The login that `~/.netrc` has for this host by its name; none where it could be read on
+    /// its way.
     fn login(&self, url: &Url) -> Credentials {
         let mut credentials = Credentials::default();
+        if url.scheme() != "https" {
+            return credentials;
+        }
         let file = self.context.env.get("NETRC").map_or_else(|| self.context.home.join(".netrc"), Into::into);
         let text = read_settings_file(&file, &mut Vec::new()).unwrap_or_default();
         let login = netrc::parse(&text).into_iter().find(|login| login.machine.as_deref() == url.host_str());

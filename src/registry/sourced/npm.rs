@@ -78,7 +78,6 @@ struct Found {
 
 /// Reads `package.json`, and refuses what would have to be built first.
 fn describe(entries: &[Entry], typed: Option<&NpmName>, address: &str) -> Result<Found> {
-    let address = shown(address);
     let file = find(entries, "package.json").ok_or_else(|| {
         Error::not_found(format!("there is no npm package at {address}")).because("it has no package.json at its top")
     })?;
@@ -122,7 +121,10 @@ fn not_built(name: &str, command: &str, path: &str, scripts: &Value) -> Error {
         }
         None => error,
     };
-    error.hint(format!("if the registry has it, it is built there: npx-safe {name}"))
+    // Whoever owns the name there need not be whose repository this is.
+    error.hint(format!(
+        "if its makers publish it, run that: see https://www.npmjs.com/package/{name}, then npx-safe {name}"
+    ))
 }
 
 #[cfg(test)]

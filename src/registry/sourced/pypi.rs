@@ -142,7 +142,6 @@ struct Found {
 
 /// Reads what a project says of itself without running it.
 fn describe(entries: &[Entry], subdirectory: Option<&str>, typed: Option<&PypiName>, address: &str) -> Result<Found> {
-    let address = shown(address);
     let within = |file: &str| match subdirectory {
         Some(dir) => format!("{dir}/{file}"),
         None => file.to_owned(),
@@ -175,7 +174,7 @@ fn describe(entries: &[Entry], subdirectory: Option<&str>, typed: Option<&PypiNa
         (Some(own), Some(typed)) if own != *typed => {
             return Err(Error::not_found(format!("the project at {address} is not {}", typed.as_str()))
                 .because(format!("it calls itself {}", own.as_str()))
-                .hint(format!("write that in its place, or leave the name out: {}", own.as_str())));
+                .hint(format!("write {} in its place, or leave the name out", own.as_str())));
         }
         (Some(name), _) => name,
         (None, Some(typed)) => typed.clone(),
@@ -188,7 +187,7 @@ fn describe(entries: &[Entry], subdirectory: Option<&str>, typed: Option<&PypiNa
         name: name.as_str().to_owned(),
         version: words(&["project", "version"]).filter(|v| Version::from_str(v).is_ok()),
         requires_python: words(&["project", "requires-python"]).map(|r| crate::registry::shown(&r)),
-        requires: build_requires(at(&["build-system", "requires"]), &address)?,
+        requires: build_requires(at(&["build-system", "requires"]), address)?,
     })
 }
 
