@@ -288,22 +288,23 @@ fn source(spec: &str, text: &str) -> Result<Source> {
 fn git(repository: &str, committish: &str, text: &str) -> Result<Source> {
     let bad = || Error::usage(format!("`{}` does not name a commit", shown(text)));
     let hint = "after the `#` comes a branch, a tag, all 40 digits of a commit, or `semver:^1.2`";
-    let mut reference = Reference::Head;
+    let (mut reference, mut subdirectory) = (Reference::Head, None);
     for part in committish.split("::").filter(|_| !committish.is_empty()) {
         let one = match part.split_once(':') {
             None => source::reference(part).ok_or_else(|| bad().hint(hint))?,
             Some(("semver", range)) => {
-                let range = percent_decode_str(range).decode_utf8().map_err(|_| bad().hint(hint))?;
-                let range = range.trim();
-                if range.is_empty() || range.contains(['#', ':']) || nodejs_semver::Range::parse(range).is_err() {
-                    return Err(bad().because("what follows `semver:` is not a range").hint(hint));
-                }
-                Reference::Range(range.to_owned())
+                semver(range).ok_or_else(|| bad().because("what follows `semver:` is not a range").hint(hint))?
             }
-            Some(("path", _)) => {
-                return Err(Error::refused(format!("`{}` names a folder of a repository", shown(text)))
-                    .because("a package that is not at the top of its repository can't be run yet")
-                    .hint("name the package as the registry has it"));
+            Some(("path", dir)) => {
+                let dir = source::subdirectory(dir).ok_or_else(|| {
+                    bad()
+                        .because("what follows `path:` is not a folder of the repository")
+                        .hint("write `#path:the/folder`")
+                })?;
+                if subdirectory.replace(dir).is_some() {
+                    return Err(bad().because("it names two folders").hint("write `#path:the/folder`"));
+                }
+                continue;
             }
             Some((key, _)) => return Err(bad().because(format!("`{}` has no meaning in it", shown(key))).hint(hint)),
         };
@@ -312,7 +313,15 @@ fn git(repository: &str, committish: &str, text: &str) -> Result<Source> {
         }
         reference = one;
     }
-    Ok(Source::Git(GitSource { repository: source::repository(repository, text)?, reference, subdirectory: None }))
+    Ok(Source::Git(GitSource { repository: source::repository(repository, text)?, reference, subdirectory }))
+}
+
+/// What follows `semver:`.
+fn semver(range: &str) -> Option<Reference> {
+    let range = percent_decode_str(range).decode_utf8().ok()?;
+    let range = range.trim();
+    let plain = !range.is_empty() && !range.contains(['#', ':']) && nodejs_semver::Range::parse(range).is_ok();
+    plain.then(|| Reference::Range(range.to_owned()))
 }
 
 /// npa.js `isURL`: `^(?:git[+])?[a-z]+:`.

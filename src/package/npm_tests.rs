@@ -130,6 +130,8 @@ fn repositories_and_archives() {
         ("owner/repo#main", "git+https://github.com/owner/repo.git#main"),
         ("owner/repo#feature/x", "git+https://github.com/owner/repo.git#feature/x"),
         ("owner/repo#semver:%5E1", "git+https://github.com/owner/repo.git#semver:^1"),
+        ("owner/repo#path:./a/b", "git+https://github.com/owner/repo.git#path:a/b"),
+        ("owner/repo#path:sub::semver:^1", "git+https://github.com/owner/repo.git#semver:^1::path:sub"),
         ("github:o/r", "git+https://github.com/o/r.git"),
         ("github:o/r.git#v1", "git+https://github.com/o/r.git#v1"),
         ("gitlab:g/s/r#semver:^1", "git+https://gitlab.com/g/s/r.git#semver:^1"),
@@ -204,8 +206,8 @@ fn what_names_no_package_says_what_would() {
         ("git://h/o/r", Refused, "git's own protocol"),
         ("https://user:pw@github.com/o/r", Refused, "a login"),
         ("https://user@h/x.tgz", Refused, "a login"),
-        ("owner/repo#path:sub", Refused, "a folder of a repository"),
-        ("owner/repo#main::path:sub", Refused, "a folder of a repository"),
+        ("owner/repo#path:../sub", Usage, "not a folder of the repository"),
+        ("owner/repo#path:a::path:b", Usage, "two folders"),
         ("owner/repo#a::semver:^1", Usage, "two"),
         ("owner/repo#what:ever", Usage, "no meaning"),
         ("owner/repo#semver:nope nope", Usage, "not a range"),
@@ -240,7 +242,7 @@ proptest! {
 
     #[test]
     fn a_source_that_is_shown_parses_again(
-        text in "(n@)?(o/r|github:o/r|gitlab:g/s/r|git[+]https://h[.]x/r|https://h/x)(#(semver:\\^1|[a-z./:]{0,6}))?"
+        text in "(n@)?(o/r|github:o/r|gitlab:g/s/r|git[+]https://h[.]x/r|https://h/x)(#(semver:\\^1|main::path:a/b|[a-z./:]{0,6}))?"
     ) {
         if let Ok(spec) = NpmSpec::parse(&text) {
             prop_assert_eq!(NpmSpec::parse(&spec.to_string()), Ok(spec));

@@ -141,12 +141,18 @@ impl Source {
     pub(super) fn npm_text(&self) -> String {
         match self {
             Self::Archive(url) => url.to_string(),
-            Self::Git(git) => match &git.reference {
-                Reference::Head => format!("git+{}", git.repository),
-                Reference::Name(name) => format!("git+{}#{name}", git.repository),
-                Reference::Commit(commit) => format!("git+{}#{commit}", git.repository),
-                Reference::Range(range) => format!("git+{}#semver:{range}", git.repository),
-            },
+            Self::Git(git) => {
+                let reference = match &git.reference {
+                    Reference::Head => None,
+                    Reference::Name(name) => Some(name.clone()),
+                    Reference::Commit(commit) => Some(commit.to_string()),
+                    Reference::Range(range) => Some(format!("semver:{range}")),
+                };
+                let path = git.subdirectory.as_deref().map(|dir| format!("path:{dir}"));
+                let parts: Vec<String> = reference.into_iter().chain(path).collect();
+                let mark = if parts.is_empty() { "" } else { "#" };
+                format!("git+{}{mark}{}", git.repository, parts.join("::"))
+            }
         }
     }
 

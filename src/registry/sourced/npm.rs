@@ -7,7 +7,7 @@ use super::{Archive, Content, Sourcing, find, pack, unpack};
 use crate::digest;
 use crate::error::{Error, Result};
 use crate::package::npm::{NpmName, NpmSpec};
-use crate::package::source::Source;
+use crate::package::source::{GitSource, Source};
 use crate::package::{Ecosystem, PinnedPackage, shown};
 use crate::registry::npm::{Manifest, NpmRelease};
 use crate::registry::pack::Entry;
@@ -42,6 +42,7 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result
     let address = spec.to_string();
     let (entries, bytes) = match fetched.content {
         Content::Files(entries) => {
+            let entries = below(entries, source);
             let bytes = pack(&entries, "package", false)?;
             (entries, bytes)
         }
@@ -68,6 +69,20 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result
     Ok(Package { release, archive, note })
 }
 
+/// The files of the package: those of the folder that is named, if one is.
+fn below(mut entries: Vec<Entry>, source: &Source) -> Vec<Entry> {
+    let Source::Git(GitSource { subdirectory: Some(dir), .. }) = source else { return entries };
+    let dir = format!("{dir}/");
+    entries.retain_mut(|entry| match entry.path.strip_prefix(&dir) {
+        Some(rest) => {
+            entry.path = rest.to_owned();
+            true
+        }
+        None => false,
+    });
+    entries
+}
+
 struct Found {
     name: String,
     version: String,
@@ -79,7 +94,9 @@ struct Found {
 /// Reads `package.json`, and refuses what would have to be built first.
 fn describe(entries: &[Entry], typed: Option<&NpmName>, address: &str) -> Result<Found> {
     let file = find(entries, "package.json").ok_or_else(|| {
-        Error::not_found(format!("there is no npm package at {address}")).because("it has no package.json at its top")
+        Error::not_found(format!("there is no npm package at {address}"))
+            .because("it has no package.json at its top")
+            .hint("if it is in a folder of the repository, name that: `#path:the/folder`")
     })?;
     let broken = |why: &dyn std::fmt::Display| {
         Error::failed(format!("the package.json of {address} can't be used")).because(why)
@@ -158,6 +175,18 @@ mod tests {
             assert!(text.contains(word), "{text}");
         }
         assert!(describe(&package(json, &["build/x.js"]), None, "o/r").is_ok());
+    }
+
+    #[test]
+    fn a_folder_of_a_repository() {
+        let files = package("{}", &["a/package.json", "a/x/y.js", "ab/z.js"]);
+        let source = |text: &str| match NpmSpec::parse(text).unwrap().request {
+            crate::package::npm::NpmRequest::Source(source) => source,
+            other => panic!("{other:?}"),
+        };
+        let names: Vec<_> = below(files.clone(), &source("o/r#path:a")).into_iter().map(|e| e.path).collect();
+        assert_eq!(names, ["package.json", "x/y.js"]);
+        assert_eq!(below(files.clone(), &source("o/r")), files);
     }
 
     #[test]
