@@ -187,6 +187,10 @@ fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
             None => Ok(None),
         };
     };
+    // uv knows its schemes in lower case; all else is a path to it.
+    if !spec.starts_with(scheme) {
+        return Err(UnsupportedForm::Directory.refuse(text));
+    }
     if let Some((_, marker)) = spec.split_once(char::is_whitespace) {
         return Err(match marker.trim_start().strip_prefix(';') {
             Some(_) => refuse_marker(text),

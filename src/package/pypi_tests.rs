@@ -90,7 +90,6 @@ fn repositories_and_archives() {
     for (text, want) in [
         ("git+https://github.com/o/r", "git+https://github.com/o/r"),
         ("git+https://github.com/o/r.git", "git+https://github.com/o/r.git"),
-        ("GIT+HTTPS://github.com/o/r", "git+https://github.com/o/r"),
         ("git+https://h/o/r@main", "git+https://h/o/r@main"),
         ("git+https://h/o/r.git@v1.2#subdirectory=servers/web", "git+https://h/o/r.git@v1.2#subdirectory=servers/web"),
         ("git+https://h/o/r#subdirectory=./a/", "git+https://h/o/r#subdirectory=a"),
@@ -133,6 +132,7 @@ fn what_names_no_package_says_what_would() {
         ("~/d", Refused, "a folder on this machine"),
         ("file:///d", Refused, "a folder on this machine"),
         ("git+file:///d", Refused, "a folder on this machine"),
+        ("GIT+HTTPS://h/o/r", Refused, "a folder on this machine"),
         ("C:\\d", Refused, "a folder on this machine"),
         ("pkg@./d", Refused, "a folder on this machine"),
         ("git+ssh://git@github.com/o/r", Refused, "by ssh"),
