@@ -93,6 +93,10 @@ impl Client {
 
     /// A client with other limits.
     pub fn with_limits(trust: &Trust, limits: Limits) -> Self {
+        Self::named(concat!("jitbox/", env!("CARGO_PKG_VERSION")), trust, limits)
+    }
+
+    fn named(user_agent: &str, trust: &Trust, limits: Limits) -> Self {
         let config = ureq::Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(trust.roots()).build())
             // Else ureq would ask the environment itself; each request names its own.
@@ -102,14 +106,16 @@ impl Client {
             .http_status_as_error(false)
             .timeout_connect(Some(limits.connect))
             .timeout_global(Some(limits.total))
-            .user_agent(concat!("jitbox/", env!("CARGO_PKG_VERSION")))
+            .user_agent(user_agent)
             .build();
         Self { agent: config.new_agent(), limits }
     }
 
-    /// A client with other limits: for repositories and archives.
+    /// A client for repositories and archives, which are larger. Some hosts show a repository's
+    /// web page to everybody who is not called git.
     pub fn for_archives(trust: &Trust) -> Self {
-        Self::with_limits(trust, Limits { total: Duration::from_secs(300), body: 200 << 20, ..Limits::default() })
+        let limits = Limits { total: Duration::from_secs(300), body: 200 << 20, ..Limits::default() };
+        Self::named(concat!("git/2 jitbox/", env!("CARGO_PKG_VERSION")), trust, limits)
     }
 
     /// Fetches. An answer other than 200 is an error: [`Kind::NotFound`] for 404 and 410,
