@@ -157,7 +157,7 @@ def reach(what):
     except OSError:
         return False
 seen = {
-    "interfaces": os.listdir("/sys/class/net"),
+    "routes": open("/proc/net/route").readlines()[1:],
     "index": reach(lambda: urllib.request.urlopen("https://pypi.org/simple/", timeout=5)),
     "test": reach(lambda: socket.create_connection(("127.0.0.1", PORT), timeout=5)),
     "uid": os.getuid(),
@@ -202,7 +202,7 @@ fn pypi_git(lane: &'static Lane) {
     let (args, seen) = text.split_once('\n').unwrap();
     assert_eq!(args, "['a b', '']", "{}", done.words());
     let seen: Value = serde_json::from_str(seen).unwrap();
-    assert_eq!(seen["interfaces"], serde_json::json!(["lo"]), "{seen}");
+    assert_eq!(seen["routes"], serde_json::json!([]), "{seen}");
     for what in ["index", "test", "root"] {
         assert_eq!(seen[what], false, "{what}: {seen}");
     }
