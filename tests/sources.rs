@@ -24,8 +24,11 @@ fn here(lane: &Lane) -> bool {
     lane.name == "podman"
 }
 
+/// Runs a line to its end, and to its container's: the image can be removed then.
 fn shim(home: &Home, program: &str, args: &[&str]) -> Done {
-    run(home.shim_with(&["NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"], program, args), b"")
+    let done = run(home.shim_with(&["NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"], program, args), b"");
+    wait_for("the container's end", || home.lane.containers(done.pid).is_empty().then_some(()));
+    done
 }
 
 /// The only record, as JSON.

@@ -170,7 +170,8 @@ fn upload_pack(repository: &Path, options: &[&str], input: &[u8]) -> Option<Vec<
     }
     let mut command = git();
     command.args(["upload-pack", "--stateless-rpc"]).args(options).arg(repository);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let command = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     Some(child.wait_with_output().unwrap().stdout)
 }
