@@ -14,6 +14,7 @@ pub const CASES: &[Case] = &[
     Case::new("npm_archive", npm_archive).on(here),
     Case::new("npm_alias", npm_alias).on(here),
     Case::new("pypi_git", pypi_git).on(here),
+    Case::new("pypi_backends", pypi_backends).on(here),
     Case::new("pypi_archives", pypi_archives).on(here),
     Case::new("not_there", not_there).on(here),
     Case::new("strict", strict).on(here),
@@ -228,6 +229,45 @@ fn pypi_git(lane: &'static Lane) {
     web.stop();
     shim(&home, "uvx-safe", &["--from", &from, "jitbox-spec-tool"]).ok();
     home.remove_boxes();
+}
+
+/// What projects are built with, and which version comes out.
+fn pypi_backends(lane: &'static Lane) {
+    const PROJECT: &str = "[project]\nname = 'spec-backend'\nrequires-python = '>=3.9'\n";
+    let web = Web::start();
+    for (backend, text, versioned) in [
+        (
+            "hatchling",
+            "dynamic = ['version']\n[tool.hatch.version]\nsource = 'vcs'\n\
+             [build-system]\nrequires = ['hatchling', 'hatch-vcs']\nbuild-backend = 'hatchling.build'\n",
+            false,
+        ),
+        (
+            "poetry",
+            "version = '1.5'\n[build-system]\nrequires = ['poetry-core>=2']\nbuild-backend = 'poetry.core.masonry.api'\n",
+            true,
+        ),
+        (
+            "uv",
+            "version = '1.5'\n[build-system]\nrequires = ['uv_build>=0.8']\nbuild-backend = 'uv_build'\n\
+             [tool.uv.build-backend]\nmodule-root = ''\n",
+            true,
+        ),
+    ] {
+        let repository = web.repository(&format!("{backend}.git"));
+        let text = format!("{PROJECT}{text}[project.scripts]\nspec-backend = 'spec_backend:main'\n");
+        let commit = repository.commit(&[
+            ("pyproject.toml", &text),
+            ("spec_backend/__init__.py", "def main():\n    print('built')\n"),
+            ("README.md", ""),
+        ]);
+        let home = Home::empty(lane);
+        let done = shim(&home, "uvx-safe", &[&format!("git+{}/{backend}.git", web.url)]).ok();
+        assert_eq!(done.text(), "built\n", "{backend}: {}", done.words());
+        let version = if versioned { "1.5".to_owned() } else { format!("0+g{}", &commit[..12]) };
+        assert_eq!(record(&home)["packages"][0]["version"], *version, "{backend}");
+        home.remove_boxes();
+    }
 }
 
 /// The name of the only record.
