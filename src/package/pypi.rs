@@ -183,7 +183,11 @@ fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
     let Some(scheme) = scheme else {
         return match local_form(spec, &lower) {
             Some(form) => Err(form.refuse(text)),
-            None if lower.starts_with("git+") => Err(source::refuse_ssh(text)),
+            None if lower.starts_with("git+") && spec.contains('@') => Err(source::refuse_ssh(text)),
+            None if lower.starts_with("git+") => {
+                Err(Error::usage(format!("`{}` does not name a git repository", shown(text)))
+                    .hint("write it as git+https://host/owner/repository"))
+            }
             None => Ok(None),
         };
     };

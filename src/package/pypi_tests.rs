@@ -148,6 +148,7 @@ fn what_names_no_package_says_what_would() {
         ("git+https://h/o/r#subdirectory=a&subdirectory=b", Usage, "two folders"),
         ("git+https://h/o/r@", Usage, "does not name a commit"),
         ("git+https://h/o/r@a..b", Usage, "does not name a commit"),
+        ("git+...", Usage, "does not name a git repository"),
         ("git+https://h", Usage, "does not name a git repository"),
         ("git+https://h/r?x=1", Usage, "does not name a git repository"),
         ("https://github.com/o/r", Usage, "neither a wheel nor"),
