@@ -13,6 +13,9 @@
 //! node = "node:{version}-trixie-slim"
 //! python = "python:{version}-slim-trixie"
 //!
+//! [packages]                   # repositories and addresses that `--safe-level=strict` lets through
+//! sources = ["https://github.com/owner/repository", "https://files.example/tools/"]
+//!
 //! [limits]                     # per running box
 //! memory = "512m"              # k, m or g
 //! cpus = 2.0
@@ -24,6 +27,7 @@ use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de};
+use url::Url;
 
 use crate::context::Context;
 use crate::engine::Kind;
@@ -50,6 +54,8 @@ pub struct Config {
     pub env: EnvConfig,
     /// Base images.
     pub images: Images,
+    /// Where packages may come from.
+    pub packages: PackagesConfig,
     /// What one run can use.
     pub limits: Limits,
 }
@@ -96,6 +102,16 @@ pub struct EnvConfig {
     /// Names of variables that every program gets.
     #[serde(deserialize_with = "names")]
     pub pass: Vec<String>,
+}
+
+/// Where packages may come from.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PackagesConfig {
+    /// Repositories and archives that may be used at level strict, by their address or what it
+    /// is below.
+    #[serde(deserialize_with = "addresses")]
+    pub sources: Vec<Url>,
 }
 
 /// Base images, `{version}` standing for the runtime's version.
@@ -266,6 +282,20 @@ fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     }
 }
 
+fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Url>, D::Error> {
+    let texts = Vec::<String>::deserialize(from)?;
+    let read = |text: &String| {
+        let url = Url::parse(text.strip_prefix("git+").unwrap_or(text)).ok();
+        let plain = |url: &Url| {
+            let login = !url.username().is_empty() || url.password().is_some();
+            matches!(url.scheme(), "http" | "https") && url.has_host() && !login && url.query().is_none()
+        };
+        url.filter(plain)
+            .ok_or_else(|| de::Error::custom(format!("`{text}` is not an address: like \"https://host/path\"")))
+    };
+    texts.iter().map(read).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +331,8 @@ mod tests {
             ("[env]\npass = [\"A=B\"]", "line 2", "variable"),
             ("[images]\nnode = \"-v/:/h\"", "line 2", "image"),
             ("runtime = \"-x\"", "line 1", "runtime"),
+            ("[packages]\nsources = [\"github:o/r\"]", "line 2", "address"),
+            ("[packages]\nsources = [\"https://u:p@h/\"]", "line 2", "address"),
             ("colour = 1", "line 1", "`engine`"),
             ("engine = ", "line 1", ""),
         ] {

@@ -18,6 +18,9 @@ use crate::error::{Error, Kind, Result};
 /// How much of a program's complaints is kept.
 const MAX_OUTPUT: usize = 64 << 10;
 
+/// How much a command may say; the largest that is asked for is a wheel.
+const MAX_ANSWER: u64 = 400 << 20;
+
 /// The number under which an inherited link is known inside.
 pub const LINK_FD: RawFd = 3;
 
@@ -131,8 +134,14 @@ impl Cmd {
                 let _ = stdin.write_all(input).await;
             }
         };
-        let (output, ()) = tokio::join!(child.wait_with_output(), feed);
-        output.map_err(|e| Error::failed(format!("can't wait for `{}`", self.show())).because(e))
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let (stdout, stderr, ()) = tokio::join!(limited(out), limited(err), feed);
+        let (stdout, stderr) = stdout
+            .and_then(|out| Ok((out, stderr?)))
+            .map_err(|e| Error::failed(format!("can't read what `{}` says", self.show())).because(e))?;
+        let status = child.wait().await;
+        let status = status.map_err(|e| Error::failed(format!("can't wait for `{}`", self.show())).because(e))?;
+        Ok(Output { status, stdout, stderr })
     }
 
     /// Its standard output if it succeeded; anything else is an error with its last words.
@@ -147,6 +156,16 @@ impl Cmd {
     fn spawned<T>(&self, result: std::io::Result<T>) -> Result<T> {
         result.map_err(|e| Error::new(Kind::Engine, format!("can't start `{}`", self.program.display())).because(e))
     }
+}
+
+/// All that comes, unless it is endless: some of the commands run code that nobody has read.
+async fn limited(from: Option<impl tokio::io::AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    use tokio::io::AsyncReadExt;
+    let mut bytes = Vec::new();
+    if let Some(from) = from {
+        from.take(MAX_ANSWER + 1).read_to_end(&mut bytes).await?;
+    }
+    if bytes.len() as u64 > MAX_ANSWER { Err(std::io::Error::other("it does not end")) } else { Ok(bytes) }
 }
 
 /// The end of what a program complained about, as one readable line.

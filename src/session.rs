@@ -68,6 +68,7 @@ impl<'a> Session<'a> {
 
     /// The line's box, made now if there is none.
     pub fn find_or_make(&self, launch: &Launch) -> Result<BoxRecord> {
+        policy::sources::check(&self.config, &launch.tighten, &launch.packages)?;
         let request = self.request(launch)?;
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return self.up_to_date(launch, record);

@@ -7,6 +7,9 @@ take package.json
 take npmrc
 take ca.pem
 take proxy
+# Packages that are in no registry: their files' names and the files.
+mkdir archives
+while read -r name; do take "archives/$name"; done
 # shellcheck disable=SC1091
 . ./proxy
 export HOME=/work npm_config_userconfig=/work/npmrc npm_config_cache=/work/cache NODE_EXTRA_CA_CERTS=/work/ca.pem

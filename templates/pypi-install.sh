@@ -11,6 +11,8 @@ if ! command -v uv >/dev/null; then
 fi
 export UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never HOME=/tmp/home
 "$uv" venv --quiet --python "$python" /app/venv
+# Where the lock says that its own wheels are.
+ln -s /jitbox /work
 if [ -s /jitbox/requirements.txt ]; then
   # Byte code is written now: at run time nothing can be.
   "$uv" pip sync --quiet --python /app/venv --require-hashes --no-build --compile-bytecode /jitbox/requirements.txt
@@ -26,5 +28,5 @@ for distribution in importlib.metadata.distributions():
             found[file.name] = name
 print(json.dumps(found, sort_keys=True))
 PY
-rm -rf /tmp/uv /tmp/home
+rm -rf /tmp/uv /tmp/home /work /jitbox/archives
 chmod -R a+rX,go-w /app /jitbox

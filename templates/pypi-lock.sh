@@ -1,5 +1,5 @@
 # Runs in a base image, without any of the packages' code: reads length-prefixed files from
-# standard input, writes the lock to standard output.
+# standard input, writes the lock to standard output; or, as `tools`, what was asked for.
 set -eu
 cd /work
 take() { read -r bytes; head -c "$bytes" > "$1"; }
@@ -8,6 +8,9 @@ take index
 take netrc
 take ca.pem
 take proxy
+# Wheels of packages that are in no registry: their names and themselves.
+mkdir archives
+while read -r name; do take "archives/$name"; done
 # shellcheck disable=SC1091
 . ./proxy
 # shellcheck disable=SC1091
@@ -19,5 +22,12 @@ if ! command -v uv >/dev/null; then
   /work/uv/bin/pip install --quiet --disable-pip-version-check uv >&2
   uv=/work/uv/bin/uv
 fi
+python=$(command -v python3)
+if [ "${1:-}" = tools ]; then
+  mkdir tools
+  "$uv" pip install --quiet --only-binary :all: --link-mode copy --target tools \
+    --python "$python" --no-python-downloads --requirements requirements.in >&2
+  exec tar -cf - -C tools .
+fi
 "$uv" pip compile --quiet --generate-hashes --only-binary :all: --no-header --no-annotate \
-  --python "$(command -v python3)" --no-python-downloads requirements.in
+  --python "$python" --no-python-downloads requirements.in

@@ -21,6 +21,7 @@ mod guest;
 mod launchers;
 mod registries;
 mod servers;
+mod sources;
 mod support;
 mod terminal;
 mod transparency;
@@ -53,6 +54,7 @@ impl Case {
 const TOPICS: &[(&str, &[Case])] = &[
     ("death", death::CASES),
     ("servers", servers::CASES),
+    ("sources", sources::CASES),
     ("transparency", transparency::CASES),
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),

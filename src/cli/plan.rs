@@ -16,7 +16,7 @@ use crate::launch::Launch;
 use crate::plan::Start;
 use crate::session::Session;
 use crate::state::boxes;
-use crate::ui;
+use crate::{policy, ui};
 
 /// One step.
 #[derive(Debug, Serialize)]
@@ -43,6 +43,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
     let mut steps = Vec::new();
     if !offline {
         let session = Session::open(context)?;
+        policy::sources::check(&session.config, &launch.tighten, &launch.packages)?;
         let policy = session.decide(launch);
         let request = session.request(launch)?;
         let (image, resolved) = match boxes::find(&session.layout, &request)? {
@@ -77,8 +78,14 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
 /// The steps that make a box. What only becomes known on the way stands in capitals.
 fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -> Result<(String, Value)> {
     let sources = session.sources(launch)?;
-    let resolved = session.resolve(launch, &sources.0)?;
-    let making = session.making(launch, &resolved, sources.1)?;
+    let mut resolved = session.resolve(launch, &sources.0)?;
+    let making = session.making(launch, &mut resolved, sources.1)?;
+    if !resolved.builds.is_empty() {
+        let tools = Cmd::engine(&session.engine, argv::run(&session.engine, making.tools_plan().named("RUN").plan()));
+        steps.push(Step::new("tools", "the registry", &tools));
+        let wheel = Cmd::engine(&session.engine, argv::run(&session.engine, making.wheel_plan().named("RUN").plan()));
+        steps.push(Step::new("wheel", "nothing", &wheel));
+    }
     let lock = Cmd::engine(&session.engine, argv::run(&session.engine, making.lock_plan().named("RUN").plan()));
     steps.push(Step::new("lock", "the registry", &lock));
     let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new(), files: Vec::new() };

@@ -46,7 +46,8 @@ impl Argv {
 pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
     // The user's runtime is for the packages' code. Fetching runs none of it, needs the network,
     // and not every runtime can give that.
-    let runtime = engine.runtime.as_ref().filter(|_| !matches!(plan.start, Start::Command(_)));
+    let fetches = matches!(plan.start, Start::Command(_)) && plan.network == Network::Engine;
+    let runtime = engine.runtime.as_ref().filter(|_| !fetches);
     let mut argv = match (engine.kind, runtime) {
         // A global option here, an option of `run` elsewhere.
         (Kind::Podman, Some(runtime)) => Argv::of(engine, &["--runtime", runtime, "run"]),

@@ -1,6 +1,7 @@
 //! Making an image: resolve the whole tree to a lock, fetch it in a build, read what it offers.
 //!
-//! None of the packages' own code runs in any of these steps.
+//! None of the packages' own code runs in any of these steps; [`super::wheel`] has the one that
+//! runs some.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,8 +17,9 @@ use crate::package::Ecosystem;
 use crate::plan::BuildPlan;
 use crate::policy::{self, Decided};
 use crate::registry::auth::Secret;
-use crate::state::Layout;
+use crate::registry::sourced::Archive;
 use crate::state::runs::{Ends, Run};
+use crate::state::{Layout, private_dir};
 use crate::supervise::keeper::{AFTERMATH, Keeper, Task};
 use crate::supervise::strays;
 use crate::{digest, supervise, ui};
@@ -69,6 +71,8 @@ pub struct Making<'a> {
     pub name: String,
     /// Where packages come from.
     pub sources: Sources,
+    /// Files of packages that are in no registry.
+    pub archives: Vec<Archive>,
 }
 
 impl Making<'_> {
@@ -101,18 +105,7 @@ impl Making<'_> {
     pub fn lock(&self) -> Result<Lock> {
         let run = Run::begin(self.layout, self.engine)?;
         let plan = self.lock_plan().named(&run.name);
-        let mut input = Vec::new();
-        let secret = self.sources.secret.as_deref();
-        let files: Vec<&[u8]> = match self.ecosystem {
-            Ecosystem::Npm => vec![self.wanted.as_bytes(), secret.unwrap_or(&self.sources.public).as_bytes()],
-            Ecosystem::Pypi => {
-                vec![self.wanted.as_bytes(), self.sources.public.as_bytes(), secret.unwrap_or_default().as_bytes()]
-            }
-        };
-        for file in files.into_iter().chain([&self.sources.ca[..], self.sources.proxy_script().as_bytes()]) {
-            input.extend_from_slice(format!("{}\n", file.len()).as_bytes());
-            input.extend_from_slice(file);
-        }
+        let input = self.input(&self.wanted, &self.archives);
         policy::write_seccomp(self.layout, self.engine)?;
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
         let output = self.guarded(&run, command, &input, (LOCK_LIMIT, Ends::WhenRemoved))?;
@@ -121,6 +114,27 @@ impl Making<'_> {
         }
         let text = String::from_utf8(output.stdout).doing(|| "the lock is not text".into())?;
         Lock::parse(self.ecosystem, text)
+    }
+
+    /// What a container that fetches reads: what is wanted, the user's settings for it, and files
+    /// to go with it.
+    pub(super) fn input(&self, wanted: &str, archives: &[Archive]) -> Vec<u8> {
+        let secret = self.sources.secret.as_deref();
+        let mut files = vec![wanted.as_bytes()];
+        match self.ecosystem {
+            Ecosystem::Npm => files.push(secret.unwrap_or(&self.sources.public).as_bytes()),
+            Ecosystem::Pypi => {
+                files.extend([self.sources.public.as_bytes(), secret.unwrap_or_default().as_bytes()]);
+            }
+        }
+        let proxy = self.sources.proxy_script();
+        files.extend([&self.sources.ca[..], proxy.as_bytes()]);
+        let mut input = framed(&files);
+        for archive in archives {
+            input.extend_from_slice(format!("{}\n", archive.name).as_bytes());
+            input.extend(framed(&[&archive.bytes]));
+        }
+        input
     }
 
     /// The image's name: everything that goes in decides it. (The certificate authorities do
@@ -204,7 +218,7 @@ impl Making<'_> {
     }
 
     /// Runs a command that a keeper ends and clears up after if we are killed.
-    fn guarded(
+    pub(super) fn guarded(
         &self,
         run: &Run,
         command: Cmd,
@@ -244,6 +258,11 @@ impl Making<'_> {
         for (name, bytes) in files {
             put(&dir.join(name), bytes, if name == "guest" { 0o755 } else { 0o644 })?;
         }
+        let archives = dir.join("archives");
+        private_dir(&archives)?;
+        for archive in &self.archives {
+            put(&archives.join(&archive.name), &archive.bytes, 0o644)?;
+        }
         Ok(dir)
     }
 
@@ -268,7 +287,7 @@ impl Making<'_> {
 }
 
 /// Why a step came to nothing: its own words, and the signal if it was ended from outside.
-fn unfinished(what: &str, status: std::process::ExitStatus, words: &[u8]) -> Error {
+pub(super) fn unfinished(what: &str, status: std::process::ExitStatus, words: &[u8]) -> Error {
     use std::os::unix::process::ExitStatusExt;
     let words = last_words(words);
     Error::failed(what).because(match status.signal() {
@@ -276,6 +295,16 @@ fn unfinished(what: &str, status: std::process::ExitStatus, words: &[u8]) -> Err
         Some(signal) => format!("the engine's client was ended by signal {signal}; {words}"),
         None => words,
     })
+}
+
+/// Files as our scripts in containers take them: each with its length in front.
+pub(super) fn framed(files: &[&[u8]]) -> Vec<u8> {
+    let mut all = Vec::new();
+    for file in files {
+        all.extend_from_slice(format!("{}\n", file.len()).as_bytes());
+        all.extend_from_slice(file);
+    }
+    all
 }
 
 fn put(path: &Path, bytes: &[u8], mode: u32) -> Result<()> {

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::package::Ecosystem;
 
+/// How a lock names a file that is in no registry and that the box brings along: for npm, below
+/// the folder of `package.json`; for uv, as the folder's whole name.
+pub const NPM_ARCHIVES: &str = "file:archives/";
+/// The same for PyPI.
+pub const PYPI_ARCHIVES: &str = "file:///work/archives/";
+
 /// One package of the tree.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Locked {
@@ -88,7 +94,8 @@ fn npm(text: String) -> Result<Lock> {
         if entry.link {
             return Err(refused("is a link to a folder"));
         }
-        let from_registry = entry.resolved.as_deref().is_none_or(|url| url.starts_with("http"));
+        let ours = |url: &str| url.strip_prefix(NPM_ARCHIVES).is_some_and(|name| !name.contains('/'));
+        let from_registry = entry.resolved.as_deref().is_none_or(|url| url.starts_with("http") || ours(url));
         if !from_registry {
             return Err(refused("does not come from a registry"));
         }
@@ -98,7 +105,7 @@ fn npm(text: String) -> Result<Lock> {
             None if entry.in_bundle => Vec::new(),
             None => return Err(refused("has no hash")),
         };
-        files.extend(entry.resolved);
+        files.extend(entry.resolved.filter(|url| url.starts_with("http")));
         if above.is_empty() {
             match entry.bin {
                 Some(serde_json::Value::Object(map)) => bins.extend(map.into_iter().map(|(name, _)| name)),
@@ -138,7 +145,7 @@ fn requirements(text: String) -> Result<Lock> {
             continue;
         }
         let requirement = line.split(';').next().unwrap_or(line).trim();
-        let Some((name, version)) = requirement.split_once("==") else {
+        let Some((name, version)) = requirement.split_once("==").or_else(|| our_wheel(requirement)) else {
             return Err(Error::refused(format!("`{requirement}` in the tree does not come from a registry"))
                 .hint("only packages from a registry, with a hash, can be installed"));
         };
@@ -152,6 +159,13 @@ fn requirements(text: String) -> Result<Lock> {
         return Err(Error::refused(format!("`{}` in the tree has no hash", bare.name)));
     }
     Ok(Lock { text, packages, bins: Vec::new(), files: Vec::new() })
+}
+
+/// `name @ file:///work/archives/name-1.2-….whl`: a wheel that the box brings along.
+fn our_wheel(requirement: &str) -> Option<(&str, &str)> {
+    let (name, address) = requirement.split_once(" @ ")?;
+    let file = address.trim().strip_prefix(PYPI_ARCHIVES).filter(|file| !file.contains(['/', '#', '%']))?;
+    Some((name, file.split('-').nth(1)?))
 }
 
 #[cfg(test)]
@@ -180,15 +194,35 @@ mod tests {
             r#"{"version":"1.0.0","resolved":"git+ssh://git@h/x.git#abc","integrity":"sha512-x"}"#,
             r#"{"version":"1.0.0","resolved":"https://r.example/a.tgz"}"#,
             r#"{"link":true,"resolved":"../x"}"#,
+            r#"{"version":"1.0.0","resolved":"file:archives/0.tgz"}"#,
+            r#"{"version":"1.0.0","resolved":"file:archives/../0.tgz","integrity":"sha512-x"}"#,
+            r#"{"version":"1.0.0","resolved":"file:x.tgz","integrity":"sha512-x"}"#,
         ] {
             let text = format!(r#"{{"packages":{{"node_modules/a":{entry}}}}}"#);
             let error = Lock::parse(Ecosystem::Npm, text).unwrap_err();
             assert_eq!(error.kind, crate::error::Kind::Refused, "{entry}");
         }
-        for text in ["a @ https://r.example/a.whl \\\n    --hash=sha256:0\n", "a==1\n"] {
+        for text in [
+            "a @ https://r.example/a.whl \\\n    --hash=sha256:0\n",
+            "a @ file:///etc/a-1-py3-none-any.whl \\\n    --hash=sha256:0\n",
+            "a @ file:///work/archives/../a-1-py3-none-any.whl \\\n    --hash=sha256:0\n",
+            "a @ file:///work/archives/a-1-py3-none-any.whl\n",
+            "a==1\n",
+        ] {
             let error = Lock::parse(Ecosystem::Pypi, text.into()).unwrap_err();
             assert_eq!(error.kind, crate::error::Kind::Refused, "{text}");
         }
+    }
+
+    #[test]
+    fn reads_what_the_box_brings_along() {
+        let entry = r#"{"version":"1.0.0","resolved":"file:archives/0.tgz","integrity":"sha512-x","bin":{"a":"a.js"}}"#;
+        let lock = Lock::parse(Ecosystem::Npm, format!(r#"{{"packages":{{"node_modules/a":{entry}}}}}"#)).unwrap();
+        assert_eq!((lock.packages[0].name.as_str(), lock.bins[0].as_str()), ("a", "a"));
+        let text = "a[x] @ file:///work/archives/a-1.5-py3-none-any.whl \\\n    --hash=sha256:0\nb==2 \\\n    --hash=sha256:1\n";
+        let lock = Lock::parse(Ecosystem::Pypi, text.into()).unwrap();
+        let found: Vec<_> = lock.packages.iter().map(|p| (p.name.as_str(), p.version.as_str())).collect();
+        assert_eq!(found, [("a", "1.5"), ("b", "2")]);
     }
 
     #[test]

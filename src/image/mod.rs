@@ -4,3 +4,4 @@ pub mod base;
 pub mod build;
 pub mod lock;
 pub mod template;
+pub mod wheel;

@@ -15,6 +15,9 @@ pub struct Template {
     pub lock: &'static str,
 }
 
+/// What builds a Python project, in a container of the base image.
+pub const WHEEL: &str = include_str!("../../templates/pypi-wheel.sh");
+
 /// The template for an ecosystem and a builder.
 pub fn template(ecosystem: Ecosystem, builder: Builder) -> Template {
     let classic = include_str!("../../templates/classic.Dockerfile");

@@ -33,6 +33,9 @@ fn lines_that_npx_runs() {
         (&["-y", "pkg", "-y", "--x", "--", "a"], "pkg", None, &["-y", "--x", "--", "a"]),
         (&["-y", "--", "pkg", "a"], "pkg", None, &["a"]),
         (&["pkg", "--", "a"], "pkg", None, &["--", "a"]),
+        (&["-y", "github:o/r#main", "a"], "git+https://github.com/o/r.git#main", None, &["a"]),
+        (&["--package=https://h/x.tgz", "bin", "a"], "https://h/x.tgz", Some("bin"), &["a"]),
+        (&["x@npm:bar@1", "a"], "bar@1", None, &["a"]),
         (&["--", "pkg", "--", "a"], "pkg", None, &["--", "a"]),
         (&["-y", "-q", "pkg", "--port", "3"], "pkg", None, &["--port", "3"]),
         (&["--no-audit", "--", "pkg", "--port", "3"], "pkg", None, &["--port", "3"]),
@@ -139,12 +142,10 @@ fn lines_that_are_refused() {
         (&["-p", "a", "./x"], "is a path"),
         (&["-p", "a", "cmd x"], "has spaces"),
         (&["-p", "a", ""], "is empty"),
-        (&["o/r"], "git repository"),
-        (&["github:o/r"], "git repository"),
         (&["."], "folder"),
         (&["x.tgz"], "archive"),
-        (&["--package=https://h/x.tgz", "bin"], "archive at a URL"),
-        (&["npm:bar"], "another name"),
+        (&["git+https://me:secret@h/o/r"], "a login"),
+        (&["npm:o/r"], "not an alias"),
     ] {
         let error = refused(words);
         assert!(format!("{error}").contains(says), "{words:?}: {error}");

@@ -1,14 +1,17 @@
 //! Packages: what a line asks for ([`PackageSpec`]) and what was decided on
 //! ([`PinnedPackage`]). No input or output here.
 
+mod hosted;
 pub mod npm;
 pub mod pypi;
+pub mod source;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
+use source::{PinnedSource, Source};
 
 /// Where a package comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -29,39 +32,26 @@ impl fmt::Display for Ecosystem {
     }
 }
 
-/// Ways to name a package that both tools know and we do not take: each is code that no
-/// registry has a version, a date or a checksum for.
+/// Ways to name a package that both tools know and we do not take: what is on this machine is
+/// for a box only if the user grants it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnsupportedForm {
-    /// A git repository, by URL, by host or as `owner/repo`.
-    Git,
-    /// An archive at a URL.
-    Url,
     /// An archive on this machine.
     File,
     /// A folder on this machine.
     Directory,
-    /// `npm:` and another package's name.
-    Alias,
 }
 
 impl UnsupportedForm {
     /// The refusal of `text`, which has this form.
     fn refuse(self, text: &str) -> Error {
-        let text = shown(text);
-        let error = match self {
-            Self::Git => Error::refused(format!("`{text}` names a git repository, which can't be run yet")),
-            Self::Url => Error::refused(format!("`{text}` names an archive at a URL, which can't be run yet")),
-            Self::File => Error::refused(format!("`{text}` names an archive on this machine, which can't be run yet")),
-            Self::Directory => {
-                Error::refused(format!("`{text}` names a folder on this machine, which can't be run yet"))
-            }
-            Self::Alias => {
-                return Error::refused(format!("`{text}` gives a package another name, which can't be done yet"))
-                    .hint("name the package itself, without `npm:`");
-            }
+        let what = match self {
+            Self::File => "an archive",
+            Self::Directory => "a folder",
         };
-        error.hint("name a package of the registry, with or without a version: `pkg` or `pkg@1.2.3`")
+        Error::refused(format!("`{}` names {what} on this machine, which can't be run yet", shown(text)))
+            .because("code of this machine is run only if it is granted, and there is no way to grant it yet")
+            .hint("name a package of the registry, as `pkg` or `pkg@1.2.3`, or a git repository")
     }
 }
 
@@ -100,11 +90,22 @@ impl PackageSpec {
         }
     }
 
-    /// The package's name in its registry's canonical form.
+    /// The package's name in its registry's canonical form; for a source that the line gives no
+    /// name, that of the repository or file.
     pub fn name(&self) -> &str {
+        let name = match self {
+            Self::Npm(spec) => spec.name.as_ref().map(npm::NpmName::as_str),
+            Self::Pypi(spec) => spec.name.as_ref().map(pypi::PypiName::as_str),
+        };
+        name.or(self.source().map(Source::label)).unwrap_or_default()
+    }
+
+    /// Where it is, if not in a registry.
+    pub fn source(&self) -> Option<&Source> {
         match self {
-            Self::Npm(spec) => spec.name.as_str(),
-            Self::Pypi(spec) => spec.name.as_str(),
+            Self::Npm(npm::NpmSpec { request: npm::NpmRequest::Source(source), .. })
+            | Self::Pypi(pypi::PypiSpec { request: pypi::PypiRequest::Source(source), .. }) => Some(source),
+            _ => None,
         }
     }
 }
@@ -119,8 +120,8 @@ impl fmt::Display for PackageSpec {
     }
 }
 
-/// One package at one exact version. It cannot hold a range: the only ways to make one
-/// take a version that parsed as such.
+/// One package at one exact version. It cannot hold a range or a branch: the only ways to make
+/// one take a version that parsed as such, a whole commit, or the hash of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct PinnedPackage {
     ecosystem: Ecosystem,
@@ -128,6 +129,10 @@ pub struct PinnedPackage {
     version: String,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     extras: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    source: Option<PinnedSource>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    archive: Option<String>,
 }
 
 impl PinnedPackage {
@@ -138,6 +143,8 @@ impl PinnedPackage {
             name: name.as_str().to_owned(),
             version: version.to_string(),
             extras: Vec::new(),
+            source: None,
+            archive: None,
         }
     }
 
@@ -148,7 +155,49 @@ impl PinnedPackage {
             name: name.as_str().to_owned(),
             version: version.to_string(),
             extras: extras.to_vec(),
+            source: None,
+            archive: None,
         }
+    }
+
+    /// What `source` has, which calls itself `name` and says that it is `version`.
+    pub fn sourced(
+        ecosystem: Ecosystem,
+        name: String,
+        version: String,
+        extras: &[String],
+        source: PinnedSource,
+    ) -> Self {
+        Self { ecosystem, name, version, extras: extras.to_vec(), source: Some(source), archive: None }
+    }
+
+    /// `name` or `name[extra]`.
+    pub fn with_extras(&self) -> String {
+        if self.extras.is_empty() { self.name.clone() } else { format!("{}[{}]", self.name, self.extras.join(",")) }
+    }
+
+    /// The same, with the name of the file that was made of its source.
+    #[must_use]
+    pub fn made_into(mut self, archive: &str) -> Self {
+        self.archive = Some(archive.to_owned());
+        self
+    }
+
+    /// The same, at the version that only building it told.
+    #[must_use]
+    pub fn at_version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.version);
+        self
+    }
+
+    /// The file that was made of its source.
+    pub fn archive(&self) -> Option<&str> {
+        self.archive.as_deref()
+    }
+
+    /// Where it is, if not in a registry.
+    pub fn source(&self) -> Option<&PinnedSource> {
+        self.source.as_ref()
     }
 
     /// Where it comes from.
@@ -172,15 +221,16 @@ impl PinnedPackage {
     }
 }
 
-/// As its own package manager would write it: `name@1.2.3` or `name[extra]==1.2.3`.
+/// As its own package manager would write it: `name@1.2.3` or `name[extra]==1.2.3`, and with a
+/// source `name@git+https://…#COMMIT` or `name[extra] @ git+https://…@COMMIT`.
 impl fmt::Display for PinnedPackage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.ecosystem {
-            Ecosystem::Npm => write!(f, "{}@{}", self.name, self.version),
-            Ecosystem::Pypi if self.extras.is_empty() => {
-                write!(f, "{}=={}", self.name, self.version)
-            }
-            Ecosystem::Pypi => write!(f, "{}[{}]=={}", self.name, self.extras.join(","), self.version),
+        f.write_str(&self.with_extras())?;
+        match (&self.source, self.ecosystem) {
+            (None, Ecosystem::Npm) => write!(f, "@{}", self.version),
+            (None, Ecosystem::Pypi) => write!(f, "=={}", self.version),
+            (Some(source), Ecosystem::Npm) => write!(f, "@{}", source.text(Ecosystem::Npm)),
+            (Some(source), Ecosystem::Pypi) => write!(f, " @ {}", source.text(Ecosystem::Pypi)),
         }
     }
 }

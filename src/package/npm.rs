@@ -1,11 +1,14 @@
-//! npm package specs: `name`, `@scope/name`, `name@version|range|tag`.
+//! npm package specs: `name`, `@scope/name`, `name@version|range|tag`, git repositories, archives
+//! at URLs, and aliases.
 //!
-//! The grammar is npm-package-arg's. Other forms (git, tarball URLs, folders, aliases) are
-//! refused by name.
+//! The grammar is npm-package-arg's. Folders and archives of this machine are refused by name.
 
 use std::fmt;
 
-use super::{UnsupportedForm, shown};
+use percent_encoding::percent_decode_str;
+
+use super::source::{self, GitSource, Reference, Source};
+use super::{UnsupportedForm, hosted, shown};
 use crate::error::{Error, Result};
 
 /// No name in the registry is longer (validate-npm-package-name, "name can no longer contain
@@ -102,29 +105,65 @@ pub enum NpmRequest {
     Range(String),
     /// A dist-tag.
     Tag(String),
+    /// What is there instead of in a registry.
+    Source(Source),
 }
 
 /// A name and what of it is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NpmSpec {
-    /// Which package.
-    pub name: NpmName,
+    /// Which package. `None` only for a source, whose own name counts.
+    pub name: Option<NpmName>,
     /// Which of its versions.
     pub request: NpmRequest,
 }
 
 impl NpmSpec {
-    /// Parses `name`, `@scope/name` and either with `@version`, `@range` or `@tag`
-    /// (npm-package-arg 13).
+    /// Parses a name, perhaps with `@version`, `@range` or `@tag`, or a source, perhaps with
+    /// `name@` before it (npm-package-arg 13). An alias is read as the package that it stands
+    /// for: only the folder's name would differ.
     pub fn parse(text: &str) -> Result<Self> {
-        if let Some(form) = unsupported_form(text) {
-            return Err(form.refuse(text));
+        let (name, typed) = split(text);
+        let form = form_of(typed);
+        // Without a form it would be a tag of no package, which npm refuses.
+        if name.is_none() && form.is_none() {
+            return Err(UnsupportedForm::File.refuse(text));
         }
-        let (name, request) = match name_end(text) {
-            Some(at) => (&text[..at], &text[at + 1..]),
-            None => (text, ""),
-        };
-        Ok(Self { name: NpmName::parse(name)?, request: parse_request(request, text)? })
+        let parse_name = || name.map(NpmName::parse).transpose();
+        match form {
+            Some(Form::Local(form)) => Err(form.refuse(text)),
+            Some(Form::Alias) => {
+                parse_name()?;
+                let target = &typed["npm:".len()..];
+                match form_of(split(target).1) {
+                    None if !target.is_empty() => Self::parse(target),
+                    _ => Err(not_an_alias(text)),
+                }
+            }
+            Some(Form::Web) => Ok(Self { name: parse_name()?, request: NpmRequest::Source(source(typed, text)?) }),
+            None => Ok(Self { name: parse_name()?, request: parse_request(typed, text)? }),
+        }
+    }
+}
+
+fn not_an_alias(text: &str) -> Error {
+    Error::usage(format!("`{}` is not an alias", shown(text)))
+        .because("`npm:` is followed by a package of the registry")
+        .hint("write `npm:pkg@1.2.3`, or leave out the `npm:`")
+}
+
+/// The name, if there is one, and what stands where a version would.
+fn split(text: &str) -> (Option<&str>, &str) {
+    let end = name_end(text);
+    let name = &text[..end.unwrap_or(text.len())];
+    let unnamed = is_url(text)
+        || is_scp(text)
+        || (!name.starts_with('@') && (name.contains(['/', '\\']) || is_archive(name)))
+        || (end.is_none() && is_path(text));
+    match end {
+        _ if unnamed => (None, text),
+        Some(at) => (Some(name), text[at + 1..].trim()),
+        None => (Some(name), ""),
     }
 }
 
@@ -186,40 +225,103 @@ fn is_version(text: &str) -> bool {
         && pre.split('.').all(|part| word(part) && (number(part) || part.bytes().any(|b| !b.is_ascii_digit())))
 }
 
-/// Which of the forms that we do not take `text` has, if any; the order of the questions is
-/// npm-package-arg's (`npa.js`).
-pub fn unsupported_form(text: &str) -> Option<UnsupportedForm> {
-    let end = name_end(text);
-    let name = &text[..end.unwrap_or(text.len())];
-    let unnamed = is_url(text)
-        || is_scp(text)
-        || (!name.starts_with('@') && (name.contains(['/', '\\']) || is_archive(name)))
-        || (end.is_none() && is_path(text));
-    if unnamed {
-        // Without a form it would be a tag of no package, which npm refuses.
-        return form_of(text).or(Some(UnsupportedForm::File));
-    }
-    form_of(text[end? + 1..].trim())
+/// What a spec is that is neither version, range nor tag.
+enum Form {
+    /// On this machine.
+    Local(UnsupportedForm),
+    /// Another package of the registry.
+    Alias,
+    /// A repository or an archive at a URL.
+    Web,
 }
 
-/// The form of what stands where a version would.
-fn form_of(spec: &str) -> Option<UnsupportedForm> {
+/// The form of what stands where a version would; the order of the questions is
+/// npm-package-arg's (`npa.js`).
+fn form_of(spec: &str) -> Option<Form> {
     let lower = spec.to_ascii_lowercase();
-    let file_or_folder = if is_archive(spec) { UnsupportedForm::File } else { UnsupportedForm::Directory };
+    let local = if is_archive(spec) { UnsupportedForm::File } else { UnsupportedForm::Directory };
     if lower.starts_with("file:") || is_path(spec) {
-        return Some(file_or_folder);
+        return Some(Form::Local(local));
     }
     if lower.starts_with("npm:") {
-        return Some(UnsupportedForm::Alias);
+        return Some(Form::Alias);
     }
-    if is_shorthand(spec) || is_scp(spec) {
-        return Some(UnsupportedForm::Git);
+    if hosted::read(spec).is_some() || is_url(spec) || is_scp(spec) {
+        return Some(Form::Web);
     }
-    if is_url(spec) {
-        let plain = lower.starts_with("http://") || lower.starts_with("https://");
-        return Some(if plain && !is_git_host(&lower) { UnsupportedForm::Url } else { UnsupportedForm::Git });
+    (spec.contains(['/', '\\']) || is_archive(spec)).then_some(Form::Local(local))
+}
+
+/// Reads a repository or an archive's address. `text` is the whole spec.
+fn source(spec: &str, text: &str) -> Result<Source> {
+    if let Some(known) = hosted::read(spec) {
+        if known.login {
+            // Says what is wrong with it.
+            source::web_address(&spec[spec.find("https:").unwrap_or(0)..], text)?;
+            return Err(source::refuse_ssh(text));
+        }
+        let repository = known.repository.ok_or_else(|| {
+            Error::usage(format!("`{}` does not name a git repository", shown(text)))
+                .hint("write it as github:owner/repository")
+        })?;
+        return git(&repository, &known.committish, text);
     }
-    (spec.contains(['/', '\\']) || is_archive(spec)).then_some(file_or_folder)
+    let (body, hash) = spec.split_once('#').unwrap_or((spec, ""));
+    let scheme = body.split(':').next().unwrap_or_default().to_ascii_lowercase();
+    match scheme.as_str() {
+        "http" | "https" => {
+            let mut url = source::web_address(spec, text)?;
+            url.set_fragment(None);
+            Ok(Source::Archive(url))
+        }
+        "git+http" | "git+https" => git(&body["git+".len()..], hash, text),
+        "git+file" => Err(UnsupportedForm::Directory.refuse(text)),
+        "git" => Err(Error::refused(format!("`{}` uses git's own protocol, which protects nothing", shown(text)))
+            .hint("write git+https://host/owner/repository")),
+        scheme if scheme.ends_with("ssh") || is_scp(spec) => Err(source::refuse_ssh(text)),
+        _ => Err(Error::usage(format!("`{}` is an address that npm knows no way to", shown(text)))
+            .hint("write an address with https://, or a package of the registry")),
+    }
+}
+
+/// A repository with what follows its `#` (npa.js, `setGitAttrs`).
+fn git(repository: &str, committish: &str, text: &str) -> Result<Source> {
+    let bad = || Error::usage(format!("`{}` does not name a commit", shown(text)));
+    let hint = "after the `#` comes a branch, a tag, all 40 digits of a commit, or `semver:^1.2`";
+    let (mut reference, mut subdirectory) = (Reference::Head, None);
+    for part in committish.split("::").filter(|_| !committish.is_empty()) {
+        let one = match part.split_once(':') {
+            None => source::reference(part).ok_or_else(|| bad().hint(hint))?,
+            Some(("semver", range)) => {
+                semver(range).ok_or_else(|| bad().because("what follows `semver:` is not a range").hint(hint))?
+            }
+            Some(("path", dir)) => {
+                let dir = source::subdirectory(dir).ok_or_else(|| {
+                    bad()
+                        .because("what follows `path:` is not a folder of the repository")
+                        .hint("write `#path:the/folder`")
+                })?;
+                if subdirectory.replace(dir).is_some() {
+                    return Err(bad().because("it names two folders").hint("write `#path:the/folder`"));
+                }
+                continue;
+            }
+            Some((key, _)) => return Err(bad().because(format!("`{}` has no meaning in it", shown(key))).hint(hint)),
+        };
+        if reference != Reference::Head {
+            return Err(bad().because("it names two").hint(hint));
+        }
+        reference = one;
+    }
+    Ok(Source::Git(GitSource { repository: source::repository(repository, text)?, reference, subdirectory }))
+}
+
+/// What follows `semver:`.
+fn semver(range: &str) -> Option<Reference> {
+    let range = percent_decode_str(range).decode_utf8().ok()?;
+    let range = range.trim();
+    let plain = !range.is_empty() && !range.contains(['#', ':']) && nodejs_semver::Range::parse(range).is_ok();
+    plain.then(|| Reference::Range(range.to_owned()))
 }
 
 /// npa.js `isURL`: `^(?:git[+])?[a-z]+:`.
@@ -256,34 +358,17 @@ fn is_archive(text: &str) -> bool {
     [".tgz", ".tar.gz", ".tar"].iter().any(|end| lower.ends_with(end))
 }
 
-/// `owner/repo`, perhaps with `#ref` (hosted-git-info, "isGitHubShorthand").
-fn is_shorthand(text: &str) -> bool {
-    let path = text.split('#').next().unwrap_or(text);
-    path.split_once('/').is_some_and(|(owner, repo)| {
-        !owner.is_empty()
-            && !repo.is_empty()
-            && !repo.contains('/')
-            && !path.contains([':', '@', '\\'])
-            && !path.contains(char::is_whitespace)
-    })
-}
-
-/// The hosts that hosted-git-info turns into git even in a plain URL.
-fn is_git_host(lower: &str) -> bool {
-    let after = lower.split_once("://").map_or("", |(_, rest)| rest);
-    let authority = after.split(['/', '?', '#']).next().unwrap_or("");
-    let host = authority.rsplit('@').next().unwrap_or("");
-    let host = host.strip_prefix("www.").unwrap_or(host);
-    ["github.com", "gitlab.com", "bitbucket.org", "gist.github.com", "git.sr.ht"].contains(&host)
-}
-
 impl fmt::Display for NpmSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = self.name.as_str();
+        if let Some(name) = &self.name {
+            f.write_str(name.as_str())?;
+        }
+        let at = if self.name.is_some() { "@" } else { "" };
         match &self.request {
-            NpmRequest::Any => f.write_str(name),
-            NpmRequest::Version(v) => write!(f, "{name}@{v}"),
-            NpmRequest::Range(r) | NpmRequest::Tag(r) => write!(f, "{name}@{r}"),
+            NpmRequest::Any => Ok(()),
+            NpmRequest::Version(v) => write!(f, "{at}{v}"),
+            NpmRequest::Range(r) | NpmRequest::Tag(r) => write!(f, "{at}{r}"),
+            NpmRequest::Source(source) => write!(f, "{at}{}", source.npm_text()),
         }
     }
 }

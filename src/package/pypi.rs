@@ -1,4 +1,5 @@
-//! PyPI package specs: `name`, `name[extra]`, PEP 508 specifiers, `name@version`, `name@latest`.
+//! PyPI package specs: `name`, `name[extra]`, PEP 508 specifiers, `name@version`, `name@latest`,
+//! and git repositories and archives at URLs, with or without `name @` before them.
 
 use std::fmt;
 use std::str::FromStr;
@@ -6,6 +7,7 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
 use pep508_rs::{ExtraName, PackageName};
 
+use super::source::{self, GitSource, Reference, Source};
 use super::{UnsupportedForm, shown};
 use crate::error::{Error, Result};
 
@@ -47,14 +49,17 @@ pub enum PypiRequest {
     Latest,
     /// PEP 440 specifiers; `name@1.2` is `==1.2`.
     Specifiers(VersionSpecifiers),
+    /// What is there instead of on an index.
+    Source(Source),
 }
 
 /// A project, its extras and which of its versions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PypiSpec {
-    /// Which project.
-    pub name: PypiName,
-    /// The name as it was typed: uv looks for an executable of exactly this spelling.
+    /// Which project. `None` only for a source, whose own name counts.
+    pub name: Option<PypiName>,
+    /// The name as it was typed: uv looks for an executable of exactly this spelling. Empty if
+    /// there is no name.
     pub typed: String,
     /// Normalised, sorted extras.
     pub extras: Vec<String>,
@@ -85,8 +90,8 @@ impl PypiSpec {
     /// would be a file.
     pub fn parse_requirement(text: &str) -> Result<Self> {
         let text = text.trim();
-        if let Some(form) = unsupported_form(text) {
-            return Err(form.refuse(text));
+        if let Some(source) = read_source(text, text)? {
+            return Self::new("", source.extras, PypiRequest::Source(source.source));
         }
         let name_end = text.find(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c))).unwrap_or(text.len());
         let (typed, rest) = text.split_at(name_end);
@@ -101,10 +106,17 @@ impl PypiSpec {
                 .ok_or_else(|| malformed(text, "its extras can't be read"))?,
         };
         let rest = rest.trim();
-        refuse_direct(text, typed, rest)?;
+        if let Some(target) = rest.strip_prefix('@') {
+            let Some(found) = read_source(target.trim(), text)? else {
+                return Err(no_version(text, typed));
+            };
+            if !found.extras.is_empty() {
+                return Err(malformed(text, "its extras stand at the wrong end"));
+            }
+            return Self::new(typed, extras, PypiRequest::Source(found.source));
+        }
         if rest.contains(';') {
-            return Err(Error::refused(format!("`{}` has a condition, which can't be checked here", shown(text)))
-                .hint("leave out the `;` and what follows it"));
+            return Err(refuse_marker(text));
         }
         // PEP 508 allows parentheses around the versions.
         let inner = rest.strip_prefix('(').and_then(|r| r.strip_suffix(')'));
@@ -117,7 +129,8 @@ impl PypiSpec {
     fn new(typed: &str, mut extras: Vec<String>, request: PypiRequest) -> Result<Self> {
         extras.sort();
         extras.dedup();
-        Ok(Self { name: PypiName::parse(typed)?, typed: typed.to_owned(), extras, request })
+        let name = if typed.is_empty() { None } else { Some(PypiName::parse(typed)?) };
+        Ok(Self { name, typed: typed.to_owned(), extras, request })
     }
 }
 
@@ -142,17 +155,11 @@ fn parse_extras(inner: &str) -> Option<Vec<String>> {
         .collect()
 }
 
-/// What comes after name and extras: `@ URL`, or what only looks like `@version`.
-fn refuse_direct(text: &str, typed: &str, rest: &str) -> Result<()> {
-    let Some(target) = rest.strip_prefix('@') else {
-        return Ok(());
-    };
-    if let Some(form) = unsupported_form(target.trim()) {
-        return Err(form.refuse(text));
-    }
-    Err(Error::usage(format!("`{}` does not name a version", shown(text))).hint(format!(
+/// What only looks like `@version`.
+fn no_version(text: &str, typed: &str) -> Error {
+    Error::usage(format!("`{}` does not name a version", shown(text))).hint(format!(
         "write `{typed}==1.2.3` or `{typed}>=1.2`, or `{typed}@1.2.3` and `{typed}@latest` for the command itself"
-    )))
+    ))
 }
 
 fn malformed(text: &str, why: &str) -> Error {
@@ -160,31 +167,119 @@ fn malformed(text: &str, why: &str) -> Error {
     error.hint("write `pkg`, `pkg[extra]`, `pkg==1.2.3` or `pkg>=1,<2`, and each package as a string of its own")
 }
 
-/// Which of the forms that we do not take `text` has, if any (uv,
-/// `crates/uv-requirements-txt`, "unnamed requirements").
-pub fn unsupported_form(text: &str) -> Option<UnsupportedForm> {
-    let lower = text.to_ascii_lowercase();
-    if lower.starts_with("git+") || lower.starts_with("ssh://") || lower.starts_with("git://") {
-        return Some(UnsupportedForm::Git);
-    }
-    // `name>=1 ; …` and `name @ https://…` start with a name; a URL with its scheme.
+/// A source, and the extras that stand behind it.
+struct Sourced {
+    source: Source,
+    extras: Vec<String>,
+}
+
+/// Reads `spec` if it has the form of an address or a path (uv, `crates/uv-requirements-txt`,
+/// "unnamed requirements"). `text` is the whole requirement.
+fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
+    let lower = spec.to_ascii_lowercase();
     let scheme = lower.split_once("://").map(|(scheme, _)| scheme);
-    if scheme.is_some_and(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+')) {
-        return Some(match scheme {
-            Some("file") if is_archive(&lower) => UnsupportedForm::File,
-            Some("file") => UnsupportedForm::Directory,
-            Some(s) if s.contains('+') => UnsupportedForm::Git,
-            _ => UnsupportedForm::Url,
+    // `name>=1 ; …` and `name @ https://…` start with a name; an address with its scheme.
+    let scheme = scheme.filter(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+'));
+    let Some(scheme) = scheme else {
+        return match local_form(spec, &lower) {
+            Some(form) => Err(form.refuse(text)),
+            None if lower.starts_with("git+") && spec.contains('@') => Err(source::refuse_ssh(text)),
+            None if lower.starts_with("git+") => {
+                Err(Error::usage(format!("`{}` does not name a git repository", shown(text)))
+                    .hint("write it as git+https://host/owner/repository"))
+            }
+            None => Ok(None),
+        };
+    };
+    // uv knows its schemes in lower case; all else is a path to it.
+    if !spec.starts_with(scheme) {
+        return Err(UnsupportedForm::Directory.refuse(text));
+    }
+    if let Some((_, marker)) = spec.split_once(char::is_whitespace) {
+        return Err(match marker.trim_start().strip_prefix(';') {
+            Some(_) => refuse_marker(text),
+            None => malformed(text, "there is a space in its address"),
         });
     }
+    let (spec, extras) = match spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')) {
+        Some((spec, inner)) => (spec, parse_extras(inner).ok_or_else(|| malformed(text, "its extras can't be read"))?),
+        None => (spec, Vec::new()),
+    };
+    let source = match scheme {
+        "http" | "https" => archive(spec, text)?,
+        "git+http" | "git+https" => git(&spec["git+".len()..], text)?,
+        "file" if is_archive(&lower) => return Err(UnsupportedForm::File.refuse(text)),
+        "file" | "git+file" => return Err(UnsupportedForm::Directory.refuse(text)),
+        "git+ssh" | "ssh" => return Err(source::refuse_ssh(text)),
+        _ => {
+            return Err(Error::usage(format!("`{}` is an address that uv knows no way to", shown(text)))
+                .hint("write git+https://host/owner/repository for a git repository"));
+        }
+    };
+    Ok(Some(Sourced { source, extras }))
+}
+
+/// A wheel or a source distribution at an address.
+fn archive(spec: &str, text: &str) -> Result<Source> {
+    let mut url = source::web_address(spec, text)?;
+    url.set_fragment(None);
+    if !is_archive(&url.path().to_ascii_lowercase()) {
+        return Err(Error::usage(format!("`{}` names neither a wheel nor a source distribution", shown(text)))
+            .hint(format!("for a git repository write git+{url}")));
+    }
+    if spec.contains('#') {
+        return Err(Error::refused(format!("`{}` has something behind a `#`", shown(text)))
+            .because("hashes and folders of an archive can't be taken into account yet")
+            .hint("leave out the `#` and what follows it"));
+    }
+    Ok(Source::Archive(url))
+}
+
+/// `host/path[.git][@ref][#subdirectory=dir]` (uv, `GitUrl::try_from` and `parse_subdirectory`).
+fn git(address: &str, text: &str) -> Result<Source> {
+    let (body, fragment) = address.split_once('#').unwrap_or((address, ""));
+    let mut subdirectory = None;
+    for pair in fragment.split('&').filter(|pair| !pair.is_empty()) {
+        let dir = pair.strip_prefix("subdirectory=").ok_or_else(|| {
+            Error::refused(format!("`{}` has something behind the `#` that we don't know", shown(text)))
+                .hint("only `#subdirectory=folder` can stand there; a name stands in front: `name @ git+https://…`")
+        })?;
+        let dir = source::subdirectory(dir).ok_or_else(|| {
+            Error::usage(format!("`{}` does not name a folder of the repository", shown(text)))
+                .hint("write `#subdirectory=path/to/folder`")
+        })?;
+        if subdirectory.replace(dir).is_some() {
+            return Err(malformed(text, "it names two folders"));
+        }
+    }
+    let mut repository = source::repository(body, text)?;
+    let mut reference = Reference::Head;
+    let path = repository.path().to_owned();
+    if let Some((path, named)) = path.rsplit_once('@') {
+        reference = source::reference(named).ok_or_else(|| {
+            Error::usage(format!("`{}` does not name a commit", shown(text)))
+                .hint("after the `@` comes a branch, a tag, or all 40 digits of a commit")
+        })?;
+        repository.set_path(path);
+    }
+    Ok(Source::Git(GitSource { repository, reference, subdirectory }))
+}
+
+fn refuse_marker(text: &str) -> Error {
+    Error::refused(format!("`{}` has a condition, which can't be checked here", shown(text)))
+        .hint("leave out the `;` and what follows it")
+}
+
+/// The form of what is on this machine.
+fn local_form(text: &str, lower: &str) -> Option<UnsupportedForm> {
     let drive = matches!(text.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     let before_direct = text.split('@').next().unwrap_or(text);
     let path = drive
         || lower.starts_with("file:")
         || text.starts_with(['.', '/', '\\', '~'])
         || before_direct.contains(['/', '\\'])
-        || is_archive(&lower) && !before_direct.contains(char::is_whitespace);
-    path.then(|| if is_archive(&lower) { UnsupportedForm::File } else { UnsupportedForm::Directory })
+        || is_archive(lower) && !before_direct.contains(char::is_whitespace);
+    path.then(|| if is_archive(lower) { UnsupportedForm::File } else { UnsupportedForm::Directory })
 }
 
 /// The suffixes of wheels and source distributions.
@@ -198,11 +293,13 @@ fn is_archive(lower: &str) -> bool {
 
 impl fmt::Display for PypiSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name.as_str())?;
-        if !self.extras.is_empty() {
-            write!(f, "[{}]", self.extras.join(","))?;
+        let extras = if self.extras.is_empty() { String::new() } else { format!("[{}]", self.extras.join(",")) };
+        if let Some(name) = &self.name {
+            write!(f, "{}{extras}", name.as_str())?;
         }
         match &self.request {
+            PypiRequest::Source(source) if self.name.is_some() => write!(f, " @ {}", source.pypi_text()),
+            PypiRequest::Source(source) => write!(f, "{}{extras}", source.pypi_text()),
             PypiRequest::Any => Ok(()),
             PypiRequest::Latest => f.write_str("@latest"),
             PypiRequest::Specifiers(s) => {

@@ -76,33 +76,90 @@ fn requirements_have_no_at() {
     }
 }
 
+/// What it names, in uv's own words; with name and extras.
+fn place(text: &str) -> (String, String) {
+    let spec = PypiSpec::parse_command(text).unwrap_or_else(|e| panic!("{text}: {e}"));
+    let PypiRequest::Source(source) = &spec.request else { panic!("{text} is on an index") };
+    (format!("{}[{}]", spec.typed, spec.extras.join(",")), source.pypi_text())
+}
+
 #[test]
-fn other_forms_are_told_apart() {
-    use UnsupportedForm::{Directory, File, Git, Url};
+fn repositories_and_archives() {
+    let whole = "0123456789abcdef0123456789abcdef01234567";
+    let committed = format!("git+https://h/o/r@{whole}");
     for (text, want) in [
-        ("git+https://h/o/r", Git),
-        ("git+https://h/o/r.git@v1#subdirectory=d", Git),
-        ("git+ssh://git@h/o/r", Git),
-        ("pkg @ git+https://h/o/r", Git),
-        ("pkg@git+https://h/o/r", Git),
-        ("pkg[x] @ https://h/x.whl", Url),
-        ("https://h/x.whl", Url),
-        ("https://user@h/x", Url),
-        ("./x.whl", File),
-        ("x.tar.gz", File),
-        ("file:///d/x.whl", File),
-        ("pkg @ ./x.whl", File),
-        ("./dir", Directory),
-        ("dir/", Directory),
-        (".", Directory),
-        (".[x]", Directory),
-        ("~/d", Directory),
-        ("file:///d", Directory),
-        ("C:\\d", Directory),
-        ("pkg@./d", Directory),
+        ("git+https://github.com/o/r", "git+https://github.com/o/r"),
+        ("git+https://github.com/o/r.git", "git+https://github.com/o/r.git"),
+        ("git+https://h/o/r@main", "git+https://h/o/r@main"),
+        ("git+https://h/o/r.git@v1.2#subdirectory=servers/web", "git+https://h/o/r.git@v1.2#subdirectory=servers/web"),
+        ("git+https://h/o/r#subdirectory=./a/", "git+https://h/o/r#subdirectory=a"),
+        (committed.as_str(), committed.as_str()),
+        ("git+http://127.0.0.1:8000/r", "git+http://127.0.0.1:8000/r"),
+        ("https://h/x-1.0-py3-none-any.whl", "https://h/x-1.0-py3-none-any.whl"),
+        ("https://h/x-1.0.tar.gz", "https://h/x-1.0.tar.gz"),
+        ("http://h/x.zip?y=1", "http://h/x.zip?y=1"),
     ] {
-        let error = PypiSpec::parse_command(text).unwrap_err();
-        assert_eq!(error, want.refuse(text), "{text}");
+        assert_eq!(place(text), ("[]".to_owned(), want.to_owned()), "{text}");
+        assert_eq!(place(&format!("My.Pkg @ {text}")), ("My.Pkg[]".to_owned(), want.to_owned()), "{text}");
+        assert_eq!(place(&format!("pkg[b,a]@{text}")), ("pkg[a,b]".to_owned(), want.to_owned()), "{text}");
+        assert_eq!(PypiSpec::parse_requirement(text).unwrap(), PypiSpec::parse_command(text).unwrap(), "{text}");
+    }
+    assert!(matches!(reference(&committed), Reference::Commit(_)));
+    assert!(matches!(reference("git+https://h/o/r@0123456"), Reference::Name(_)), "it may be a branch");
+}
+
+fn reference(text: &str) -> Reference {
+    match PypiSpec::parse_command(text).unwrap().request {
+        PypiRequest::Source(Source::Git(git)) => git.reference,
+        other => panic!("{text}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_names_no_package_says_what_would() {
+    use crate::error::Kind::{Refused, Usage};
+    for (text, kind, word) in [
+        ("./x.whl", Refused, "an archive on this machine"),
+        ("x.tar.gz", Refused, "an archive on this machine"),
+        ("file:///d/x.whl", Refused, "an archive on this machine"),
+        ("pkg @ ./x.whl", Refused, "an archive on this machine"),
+        ("pkg @ file:///d/x.whl", Refused, "an archive on this machine"),
+        ("./dir", Refused, "a folder on this machine"),
+        ("dir/", Refused, "a folder on this machine"),
+        ("o/r", Refused, "a folder on this machine"),
+        (".", Refused, "a folder on this machine"),
+        (".[x]", Refused, "a folder on this machine"),
+        ("~/d", Refused, "a folder on this machine"),
+        ("file:///d", Refused, "a folder on this machine"),
+        ("git+file:///d", Refused, "a folder on this machine"),
+        ("GIT+HTTPS://h/o/r", Refused, "a folder on this machine"),
+        ("C:\\d", Refused, "a folder on this machine"),
+        ("pkg@./d", Refused, "a folder on this machine"),
+        ("git+ssh://git@github.com/o/r", Refused, "by ssh"),
+        ("pkg @ git+ssh://git@h/o/r.git@main", Refused, "by ssh"),
+        ("git+git@github.com:o/r", Refused, "by ssh"),
+        ("git+https://user:pw@h/o/r", Refused, "a login"),
+        ("https://user:pw@h/x.whl", Refused, "a login"),
+        ("git+https://h/o/r ; python_version>'3'", Refused, "a condition"),
+        ("pkg @ https://h/x.whl ; sys_platform == 'linux'", Refused, "a condition"),
+        ("https://h/x.whl#sha256=00", Refused, "behind a `#`"),
+        ("git+https://h/o/r#egg=pkg", Refused, "behind the `#`"),
+        ("git+https://h/o/r#subdirectory=../x", Usage, "does not name a folder"),
+        ("git+https://h/o/r#subdirectory=a&subdirectory=b", Usage, "two folders"),
+        ("git+https://h/o/r@", Usage, "does not name a commit"),
+        ("git+https://h/o/r@a..b", Usage, "does not name a commit"),
+        ("git+...", Usage, "does not name a git repository"),
+        ("git+https://h", Usage, "does not name a git repository"),
+        ("git+https://h/r?x=1", Usage, "does not name a git repository"),
+        ("https://github.com/o/r", Usage, "neither a wheel nor"),
+        ("hg+https://h/o/r", Usage, "no way to"),
+        ("git+https://h/o/r x", Usage, "a space"),
+        ("pkg @ https://h/x.whl[a]", Usage, "wrong end"),
+    ] {
+        let error = PypiSpec::parse_command(text).map(|s| s.to_string()).unwrap_err();
+        assert_eq!(error.kind, kind, "{text}: {error}");
+        assert!(error.to_string().contains(word), "{text}: {error}");
+        assert!(!error.hints.is_empty() && !error.to_string().contains("pw"), "{text}: {error}");
     }
 }
 

@@ -4,6 +4,7 @@
 pub mod environment;
 pub mod paths;
 pub mod seccomp;
+pub mod sources;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -212,6 +213,14 @@ pub fn fetching(layout: &Layout, engine: &Engine, image: &str, command: Vec<Stri
     plan.limits.memory = 2 << 30;
     plan.network = Network::Engine;
     plan.start = Start::Command(command);
+    Decided(plan)
+}
+
+/// The container that builds a package from its source, which runs the package's own code: it
+/// reaches nothing, and only what it says comes out.
+pub fn building(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
+    let Decided(mut plan) = fetching(layout, engine, image, command);
+    plan.network = Network::None;
     Decided(plan)
 }
 

@@ -93,6 +93,10 @@ impl Client {
 
     /// A client with other limits.
     pub fn with_limits(trust: &Trust, limits: Limits) -> Self {
+        Self::named(concat!("jitbox/", env!("CARGO_PKG_VERSION")), trust, limits)
+    }
+
+    fn named(user_agent: &str, trust: &Trust, limits: Limits) -> Self {
         let config = ureq::Agent::config_builder()
             .tls_config(TlsConfig::builder().root_certs(trust.roots()).build())
             // Else ureq would ask the environment itself; each request names its own.
@@ -102,20 +106,36 @@ impl Client {
             .http_status_as_error(false)
             .timeout_connect(Some(limits.connect))
             .timeout_global(Some(limits.total))
-            .user_agent(concat!("jitbox/", env!("CARGO_PKG_VERSION")))
+            .user_agent(user_agent)
             .build();
         Self { agent: config.new_agent(), limits }
+    }
+
+    /// A client for repositories and archives, which are larger. Some hosts show a repository's
+    /// web page to everybody who is not called git.
+    pub fn for_archives(trust: &Trust) -> Self {
+        let limits = Limits { total: Duration::from_secs(300), body: 200 << 20, ..Limits::default() };
+        Self::named(concat!("git/2 jitbox/", env!("CARGO_PKG_VERSION")), trust, limits)
     }
 
     /// Fetches. An answer other than 200 is an error: [`Kind::NotFound`] for 404 and 410,
     /// [`Kind::Refused`] for 401 and 403, [`Kind::Network`] if the registry can't be reached or
     /// has trouble of its own.
     pub fn get(&self, get: &Get<'_>) -> Result<Answer> {
+        self.send(get, None)
+    }
+
+    /// The same with something to send: git's protocol asks its questions so.
+    pub fn post(&self, get: &Get<'_>, content_type: &str, body: &[u8]) -> Result<Answer> {
+        self.send(get, Some((content_type, body)))
+    }
+
+    fn send(&self, get: &Get<'_>, body: Option<(&str, &[u8])>) -> Result<Answer> {
         let mut url = get.url.clone();
         let mut auth = get.credentials.for_url(&url);
         let mut at_home = true;
         for _ in 0..=MAX_REDIRECTS {
-            let to = match self.with_tries(get, &url, auth)? {
+            let to = match self.with_tries(get, body, &url, auth)? {
                 Reached::Answer(answer) => return Ok(answer),
                 Reached::Moved(to) => to,
             };
@@ -128,11 +148,17 @@ impl Client {
         Err(Error::failed(format!("{} redirects without end", host_of(get.url))))
     }
 
-    fn with_tries(&self, get: &Get<'_>, url: &Url, auth: Option<&Auth>) -> Result<Reached> {
+    fn with_tries(
+        &self,
+        get: &Get<'_>,
+        body: Option<(&str, &[u8])>,
+        url: &Url,
+        auth: Option<&Auth>,
+    ) -> Result<Reached> {
         let mut pause = self.limits.pause;
         let mut tries = 1;
         loop {
-            match self.attempt(get, url, auth) {
+            match self.attempt(get, body, url, auth) {
                 Outcome::Done(answer) => return Ok(Reached::Answer(answer)),
                 Outcome::Moved(to) => return Ok(Reached::Moved(to)),
                 Outcome::Failed(error) => return Err(error),
@@ -149,17 +175,27 @@ impl Client {
         }
     }
 
-    fn attempt(&self, get: &Get<'_>, url: &Url, auth: Option<&Auth>) -> Outcome {
+    fn attempt(&self, get: &Get<'_>, body: Option<(&str, &[u8])>, url: &Url, auth: Option<&Auth>) -> Outcome {
         let proxy = match get.proxies.for_url(url).map(parse_proxy).transpose() {
             Ok(proxy) => proxy,
             Err(error) => return Outcome::Failed(error),
         };
         let by_proxy = proxy.is_some();
-        let mut request = self.agent.get(url.as_str()).header("accept", get.accept);
-        if let Some(auth) = auth {
-            request = request.header("authorization", auth.header().expose());
-        }
-        match request.config().proxy(proxy).build().call() {
+        let auth = auth.map(Auth::header);
+        let auth = auth.as_ref().map(|header| ("authorization", header.expose()));
+        let headers = [("accept", get.accept)].into_iter().chain(auth);
+        let answer = match body {
+            None => {
+                let request = headers.fold(self.agent.get(url.as_str()), |r, (name, value)| r.header(name, value));
+                request.config().proxy(proxy).build().call()
+            }
+            Some((content_type, body)) => {
+                let headers = headers.chain([("content-type", content_type)]);
+                let request = headers.fold(self.agent.post(url.as_str()), |r, (name, value)| r.header(name, value));
+                request.config().proxy(proxy).build().send(body)
+            }
+        };
+        match answer {
             Ok(response) => read(response, url, self.limits.body),
             Err(error) => failure(&error, url, by_proxy),
         }

@@ -1,20 +1,24 @@
 //! Registries: what versions there are, and what each needs.
 //!
 //! [`settings`] reads what the user configured, [`trust`] which certificates hold, [`http`]
-//! fetches, [`npm`] and [`pypi`] decide on one version. The working directory has no say.
+//! fetches, [`npm`] and [`pypi`] decide on one version, [`sourced`] on one commit or archive of
+//! what is in no registry. The working directory has no say.
 
 pub mod auth;
 mod cutoff;
+pub mod git;
 pub mod http;
 pub mod known;
 pub mod netrc;
 pub mod npm;
 pub mod npmrc;
 mod npmrc_text;
+pub mod pack;
 pub mod pypi;
 pub mod python;
 pub mod settings;
 pub mod simple;
+pub mod sourced;
 #[cfg(test)]
 mod testing;
 pub mod trust;

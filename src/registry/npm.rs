@@ -44,18 +44,21 @@ pub struct NpmRelease {
     /// The registry that has it.
     pub registry: Url,
     /// The name that stands first in the manifest; matters when all names mean one file.
-    first_bin: Option<String>,
+    pub(super) first_bin: Option<String>,
 }
 
 /// Decides on one version of what `spec` names. `registry` is the line's own (`--registry`).
 pub fn resolve(client: &Client, settings: &Settings, registry: Option<&str>, spec: &NpmSpec) -> Result<NpmRelease> {
     let settings = settings.npm.with_registry(registry)?;
-    let name = spec.name.as_str();
+    let NpmSpec { name: Some(known), request } = spec else {
+        return Err(Error::failed("a package without a name is in no registry"));
+    };
+    let name = known.as_str();
     let packument = fetch(client, &settings, name)?;
-    let (version, manifest) = packument.pick(name, &spec.request, &Preference::of(&settings))?;
+    let (version, manifest) = packument.pick(name, request, &Preference::of(&settings))?;
     let bins = manifest.bins(name);
     Ok(NpmRelease {
-        pinned: PinnedPackage::npm(&spec.name, &version),
+        pinned: PinnedPackage::npm(known, &version),
         engines_node: manifest.engines_node().map(shown),
         first_bin: bins.first().map(|(name, _)| name.clone()),
         bins: bins.into_iter().collect(),
@@ -164,7 +167,7 @@ impl<'a> Preference<'a> {
 
 /// One version's metadata. Old packages have all sorts of types in it.
 #[derive(Debug, Default, Deserialize)]
-struct Manifest {
+pub(super) struct Manifest {
     #[serde(default)]
     deprecated: Value,
     #[serde(default)]
@@ -172,7 +175,7 @@ struct Manifest {
     #[serde(default)]
     bin: Value,
     #[serde(default, rename = "hasInstallScript")]
-    has_install_script: bool,
+    pub(super) has_install_script: bool,
 }
 
 impl Manifest {
@@ -185,7 +188,7 @@ impl Manifest {
         }
     }
 
-    fn engines_node(&self) -> Option<&str> {
+    pub(super) fn engines_node(&self) -> Option<&str> {
         self.engines.get("node")?.as_str()
     }
 
@@ -196,7 +199,7 @@ impl Manifest {
 
     /// The executables in their order, with names that cannot leave the directory
     /// (npm-normalize-package-bin).
-    fn bins(&self, package: &str) -> Vec<(String, String)> {
+    pub(super) fn bins(&self, package: &str) -> Vec<(String, String)> {
         let given: Vec<(&str, &str)> = match &self.bin {
             Value::String(file) => vec![(unscoped(package), file)],
             Value::Object(map) => map.iter().filter_map(|(name, file)| Some((name.as_str(), file.as_str()?))).collect(),
@@ -243,6 +246,7 @@ impl Packument {
             NpmRequest::Range(range) => (self.best(range, prefer), range.clone()),
             NpmRequest::Version(version) => (self.exact(version, prefer), version.to_string()),
             NpmRequest::Tag(tag) => (self.tagged(tag, prefer), tag.clone()),
+            NpmRequest::Source(source) => (None, source.label().to_owned()),
         };
         picked.ok_or_else(|| self.no_match(name, &wanted, prefer))
     }

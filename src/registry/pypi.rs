@@ -50,14 +50,17 @@ pub fn resolve(
 ) -> Result<PypiRelease> {
     let settings = settings.python.with_default(index)?;
     let pythons = python_candidates(python)?;
-    let name = spec.name.as_str();
+    let Some(known) = &spec.name else {
+        return Err(Error::failed("a package without a name is on no index"));
+    };
+    let name = known.as_str();
     let (index, files) = fetch(client, &settings, name)?;
     let releases = by_version(files);
     let prefer = Preference { prerelease: settings.prerelease, newest: settings.newest.as_deref() };
     let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH, prefer)
         .ok_or_else(|| no_match(&releases, spec, python, prefer))?;
     Ok(PypiRelease {
-        pinned: PinnedPackage::pypi(&spec.name, choice.version, &spec.extras),
+        pinned: PinnedPackage::pypi(known, choice.version, &spec.extras),
         requires_python: choice.requires_python,
         has_wheel: choice.has_wheel,
         python: choice.python,
@@ -160,7 +163,7 @@ fn choose<'a>(
 ) -> Option<Choice<'a>> {
     let any = VersionSpecifiers::empty();
     let specifiers = match request {
-        PypiRequest::Any | PypiRequest::Latest => &any,
+        PypiRequest::Any | PypiRequest::Latest | PypiRequest::Source(_) => &any,
         PypiRequest::Specifiers(specifiers) => specifiers,
     };
     let named = specifiers.iter().any(pep440_rs::VersionSpecifier::any_prerelease);
@@ -209,7 +212,7 @@ fn no_match(
     python: Option<&str>,
     prefer: Preference<'_>,
 ) -> Error {
-    let name = spec.name.as_str();
+    let name = spec.name.as_ref().map_or("", |name| name.as_str());
     let stable = releases.iter().rev().find(|(v, _)| v.is_stable());
     let Some((newest, files)) = stable.or(releases.iter().next_back()) else {
         return Error::not_found(format!("the python package {name} has no files"));

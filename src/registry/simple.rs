@@ -178,7 +178,7 @@ fn file(name: &str, filename: &str, requires_python: Option<String>, yanked: boo
 }
 
 /// `name-version[-build]-python-abi-platform` (PEP 427).
-fn wheel_name(stem: &str) -> Option<(Version, Option<Wheel>)> {
+pub(super) fn wheel_name(stem: &str) -> Option<(Version, Option<Wheel>)> {
     let parts: Vec<&str> = stem.split('-').collect();
     let &[python, abi, platform] = parts.last_chunk::<3>()?;
     let version = Version::from_str(parts.get(1)?).ok()?;

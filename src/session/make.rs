@@ -6,12 +6,16 @@ use super::Session;
 use crate::error::{Error, Kind, Result};
 use crate::image::base::Base;
 use crate::image::build::{self, Making, Sources};
-use crate::image::lock::Lock;
+use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
 use crate::image::template::guest_id;
 use crate::launch::Launch;
+use crate::package::npm::NpmRequest;
+use crate::package::pypi::PypiRequest;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::plan::STATE_DIR;
 use crate::registry::http::Client;
+use crate::registry::sourced::pypi::{Build, Make};
+use crate::registry::sourced::{self, Archive, Sourcing};
 use crate::registry::trust::Trust;
 use crate::registry::{npm, npmrc, pypi};
 use crate::state::boxes::{self, BoxRecord, Request};
@@ -30,6 +34,10 @@ pub struct Resolved {
     pub base: Base,
     /// The program that the line means when it names no command.
     pub default_program: Option<String>,
+    /// Files of packages that are in no registry.
+    pub archives: Vec<Archive>,
+    /// Packages that have to be built first, by their place among the packages.
+    pub builds: Vec<(usize, Build)>,
 }
 
 impl Session<'_> {
@@ -37,9 +45,10 @@ impl Session<'_> {
         let name = launch.packages.first().map_or("python", |spec| spec.name());
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {name}"));
         let sources = self.sources(launch)?;
-        let resolved = self.resolve(launch, &sources.0)?;
-        let mut making = self.making(launch, &resolved, sources.1)?;
+        let mut resolved = self.resolve(launch, &sources.0)?;
+        let mut making = self.making(launch, &mut resolved, sources.1)?;
         making.ensure_base(&progress)?;
+        build_wheels(&mut making, &mut resolved, &progress)?;
         progress.phase("resolving dependencies");
         let locked = match (request.ecosystem, resolved.packages.is_empty()) {
             // `uvx python`: an environment without packages.
@@ -50,7 +59,8 @@ impl Session<'_> {
         making.sources.secret = self.logins_to_fetch(launch, &locked)?;
         making.build(&locked).map_err(|e| self.name_withheld(e, launch, &locked))?;
         let image = making.image(&locked);
-        let mcp = is_server(name) || locked.has_mcp_sdk(request.ecosystem);
+        let own_name = resolved.packages.first().map_or(name, PinnedPackage::name);
+        let mcp = is_server(name) || is_server(own_name) || locked.has_mcp_sdk(request.ecosystem);
         let programs = match request.ecosystem {
             Ecosystem::Npm => locked.bins.iter().map(|bin| (bin.clone(), None)).collect(),
             Ecosystem::Pypi => {
@@ -62,14 +72,15 @@ impl Session<'_> {
             request,
             resolved.packages,
             image,
-            making.base,
-            making.apt,
+            making.base.clone(),
+            making.apt.clone(),
             resolved.default_program,
             programs,
             mcp,
             (locked.packages, locked.text),
         );
         drop(progress);
+        boxes::keep_archives(&self.layout, &record.request, &making.archives)?;
         boxes::activate(&self.layout, &record)?;
         Ok(record)
     }
@@ -90,6 +101,7 @@ impl Session<'_> {
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
             sources: Sources { secret, ..sources.1 },
+            archives: boxes::archives(&self.layout, record)?,
         };
         making.ensure_base(&progress)?;
         progress.phase("building");
@@ -163,10 +175,20 @@ impl Session<'_> {
         let (mut packages, mut engines, mut requires) = (Vec::new(), Vec::new(), Vec::new());
         let asked = self.python(launch);
         let (mut default_program, mut python) = (None, asked.clone());
+        let (mut archives, mut builds) = (Vec::new(), Vec::new());
+        let sourcing = Sourcing::new(self.context, trust);
         for (i, spec) in launch.packages.iter().enumerate() {
             match spec {
                 PackageSpec::Npm(spec) => {
-                    let release = npm::resolve(&client, settings, registry, spec)?;
+                    let release = match &spec.request {
+                        NpmRequest::Source(source) => {
+                            let found = sourced::npm::fetch(&sourcing, spec, source)?;
+                            found.note.iter().for_each(|note| ui::note(note));
+                            archives.push(found.archive);
+                            found.release
+                        }
+                        _ => npm::resolve(&client, settings, registry, spec)?,
+                    };
                     if let Some(why) = &release.deprecated {
                         ui::note(&format!("{} is deprecated: {why}", release.pinned));
                     }
@@ -179,9 +201,21 @@ impl Session<'_> {
                     packages.push(release.pinned);
                 }
                 PackageSpec::Pypi(spec) => {
-                    let release = pypi::resolve(&client, settings, registry, spec, asked.as_deref())?;
+                    let release = match &spec.request {
+                        PypiRequest::Source(source) => {
+                            let found = sourced::pypi::fetch(&sourcing, spec, source, asked.as_deref())?;
+                            match found.make {
+                                Make::Wheel(archive) => archives.push(archive),
+                                Make::Build(build) => builds.push((packages.len(), build)),
+                            }
+                            found.release
+                        }
+                        _ => pypi::resolve(&client, settings, registry, spec, asked.as_deref())?,
+                    };
                     if i == 0 {
-                        default_program = Some(spec.typed.clone());
+                        // A source without a name runs what is called as the package calls itself.
+                        let named = if spec.typed.is_empty() { release.pinned.name() } else { &spec.typed };
+                        default_program = Some(named.to_owned());
                         python.get_or_insert(release.python);
                     }
                     requires.extend(release.requires_python);
@@ -194,13 +228,14 @@ impl Session<'_> {
             Ecosystem::Pypi => names.python(&requires, python.as_deref())?,
         };
         base.image = full_name(&base.image);
-        Ok(Resolved { packages, base, default_program })
+        Ok(Resolved { packages, base, default_program, archives, builds })
     }
 
     /// What is to be made for a resolved line.
-    pub fn making(&self, launch: &Launch, resolved: &Resolved, sources: Sources) -> Result<Making<'_>> {
+    pub fn making(&self, launch: &Launch, resolved: &mut Resolved, sources: Sources) -> Result<Making<'_>> {
         let mut apt = Vec::new();
-        for package in &resolved.packages {
+        // A name is only a registry's to give: elsewhere anybody may call their package so.
+        for package in resolved.packages.iter().filter(|package| package.source().is_none()) {
             apt.extend(recipe::for_package(package.ecosystem(), package.name())?.apt);
         }
         Ok(Making {
@@ -212,6 +247,7 @@ impl Session<'_> {
             wanted: wanted(launch.launcher.ecosystem(), &resolved.packages)?,
             name: image_word(launch),
             sources,
+            archives: std::mem::take(&mut resolved.archives),
         })
     }
 
@@ -253,12 +289,43 @@ fn is_server(name: &str) -> bool {
 fn wanted(ecosystem: Ecosystem, packages: &[PinnedPackage]) -> Result<String> {
     Ok(match ecosystem {
         Ecosystem::Npm => {
-            let dependencies: serde_json::Map<String, serde_json::Value> =
-                packages.iter().map(|p| (p.name().to_owned(), p.version().into())).collect();
+            let mut dependencies = serde_json::Map::new();
+            for package in packages {
+                let version = match package.archive() {
+                    Some(archive) => format!("{NPM_ARCHIVES}{archive}"),
+                    None => package.version().to_owned(),
+                };
+                let other = dependencies.insert(package.name().to_owned(), version.clone().into());
+                if other.is_some_and(|other| other != *version) {
+                    return Err(Error::refused(format!("{} is asked for twice, and not the same", package.name()))
+                        .hint("name each package once"));
+                }
+            }
             serde_json::json!({ "private": true, "dependencies": dependencies }).to_string()
         }
-        Ecosystem::Pypi => packages.iter().map(|p| format!("{p}\n")).collect(),
+        Ecosystem::Pypi => packages.iter().map(|package| requirement(package) + "\n").collect(),
     })
+}
+
+/// As uv reads it; what the box brings along by its file.
+fn requirement(package: &PinnedPackage) -> String {
+    let Some(archive) = package.archive() else { return package.to_string() };
+    let name = package.with_extras();
+    format!("{name} @ {PYPI_ARCHIVES}{archive}")
+}
+
+/// Builds what has to be built, so that all packages are there as files.
+fn build_wheels(making: &mut Making<'_>, resolved: &mut Resolved, progress: &ui::Progress) -> Result<()> {
+    for (place, build) in std::mem::take(&mut resolved.builds) {
+        let Some(package) = resolved.packages.get_mut(place) else { continue };
+        progress.phase(&format!("building {}", package.name()));
+        let (name, bytes) = making.wheel(&build)?;
+        let (pinned, archive) = sourced::pypi::built(&name, bytes, package)?;
+        *package = pinned;
+        making.archives.push(archive);
+        making.wanted = wanted(making.ecosystem, &resolved.packages)?;
+    }
+    Ok(())
 }
 
 /// The first package's name as a component of an image's name (docker-tag(1): lower case,

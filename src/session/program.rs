@@ -38,11 +38,12 @@ fn no_such_program(launch: &Launch, record: &BoxRecord, name: &str) -> Error {
         .programs
         .iter()
         .filter(|(_, package)| {
-            package.as_ref().is_none_or(|p| launch.packages.iter().any(|spec| same_project(spec.name(), p)))
+            package.as_ref().is_none_or(|p| record.packages.iter().any(|pinned| same_project(pinned.name(), p)))
         })
         .map(|(program, _)| program.as_str())
         .take(8)
         .collect();
+    let from = shell_words::quote(&from).into_owned();
     match (&provided[..], record.request.ecosystem) {
         ([], _) => error,
         (names, Ecosystem::Pypi) => names.iter().fold(error, |e, n| e.hint(format!("uvx-safe --from {from} {n}"))),

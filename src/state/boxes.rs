@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{Layout, store};
 use crate::digest;
 use crate::engine::Architecture;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
 use crate::image::lock::Locked;
 use crate::image::template::guest_id;
 use crate::launch::Launch;
 use crate::package::{Ecosystem, PinnedPackage};
+use crate::registry::sourced::Archive;
 
 /// What a line asks for, as far as it decides which box it gets.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -132,6 +133,28 @@ pub fn find(layout: &Layout, request: &Request) -> Result<Option<BoxRecord>> {
     Ok(found.filter(|record| record.format == FORMAT && record.request == *request))
 }
 
+/// Keeps the packages of a box that are in no registry: they may be gone from where they were,
+/// and a wheel that is built again may be another one.
+pub fn keep_archives(layout: &Layout, request: &Request, archives: &[Archive]) -> Result<()> {
+    let dir = layout.archives(&request.key());
+    archives.iter().try_for_each(|archive| store::write_bytes(&dir.join(&archive.name), &archive.bytes))
+}
+
+/// The packages that were kept for a box.
+pub fn archives(layout: &Layout, record: &BoxRecord) -> Result<Vec<Archive>> {
+    let dir = layout.archives(&record.request.key());
+    let names = record.packages.iter().filter_map(PinnedPackage::archive);
+    let read = |name: &str| {
+        let bytes = std::fs::read(dir.join(name)).map_err(|e| {
+            Error::failed(format!("`{}` can't be made again", record.name()))
+                .because(format!("{name} is gone: {e}"))
+                .hint(format!("jitbox rm {}", shell_words::quote(&record.name())))
+        })?;
+        Ok(Archive { name: name.to_owned(), bytes })
+    };
+    names.map(read).collect()
+}
+
 /// Makes `record` the box for its request.
 pub fn activate(layout: &Layout, record: &BoxRecord) -> Result<()> {
     store::write(&layout.box_record(&record.request.key()), record)
@@ -139,7 +162,14 @@ pub fn activate(layout: &Layout, record: &BoxRecord) -> Result<()> {
 
 /// Forgets a box.
 pub fn forget(layout: &Layout, record: &BoxRecord) -> Result<()> {
-    store::remove(&layout.box_record(&record.request.key()))
+    store::remove(&layout.box_record(&record.request.key()))?;
+    let dir = layout.archives(&record.request.key());
+    match std::fs::remove_dir_all(&dir) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
+            Err(e).doing(|| format!("can't remove `{}`", dir.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// All boxes, by name.

@@ -1,6 +1,7 @@
 //! What is kept on disk, all of it under `$XDG_DATA_HOME/jitbox`:
 //!
 //! ```text
+//! archives/KEY/       packages of one box that are in no registry, for making its image again
 //! boxes/KEY.json      one box: what was asked for, its lock, its image, how to start it
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
 //! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket,
@@ -50,6 +51,11 @@ impl Layout {
     /// One box's record.
     pub fn box_record(&self, key: &str) -> PathBuf {
         self.boxes().join(format!("{key}.json"))
+    }
+
+    /// The folder of a box's packages that are in no registry.
+    pub fn archives(&self, key: &str) -> PathBuf {
+        self.root.join("archives").join(key)
     }
 
     /// The facts of one engine.

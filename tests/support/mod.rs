@@ -4,6 +4,7 @@ pub mod home;
 pub mod lane;
 pub mod mcp;
 pub mod run;
+pub mod web;
 
 pub use home::{Carrier, Home};
 pub use lane::Lane;
