@@ -95,6 +95,7 @@ impl<'a> Session<'a> {
             engine: &self.engine,
             config: &self.config,
             tighten: &launch.tighten,
+            node_options: launch.node_options.as_deref(),
             paths: paths::look(&launch.args, &context.cwd),
             environment: context.env.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
             home: &context.home,

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::option::npx::TABLE;
 use super::option::{Arity, Effect, OptionRow};
-use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, text, unknown_option};
+use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, node, text, unknown_option};
 use crate::error::{Error, Result};
 use crate::package::npm::NpmSpec;
 use crate::package::{PackageSpec, shown};
@@ -26,6 +26,7 @@ pub fn parse(args: &[OsString]) -> Result<Request> {
 struct Line {
     packages: Vec<NpmSpec>,
     registry: Option<String>,
+    node_options: Option<String>,
     tighten: Tighten,
     help: bool,
     version: bool,
@@ -92,8 +93,10 @@ impl Line {
                 if let Effect::Refused(refusal) = row.effect {
                     return Err(refusal.error(name));
                 }
-                // Both parsers have their own ideas about empty values and those with dashes.
-                if value.is_empty() || dashed(value) {
+                // Both parsers have their own ideas about empty values and those with dashes. Node's
+                // options all have dashes: after `=` both take them.
+                let joined = word.len() > name.len() && row.effect == Effect::NodeOptions;
+                if value.is_empty() || (dashed(value) && !joined) {
                     return Err(no_value(name));
                 }
                 self.value(row, name, value).map(|()| after)
@@ -118,6 +121,7 @@ impl Line {
             Effect::Package => self.packages.push(NpmSpec::parse(text(value)?)?),
             // The last one wins (nopt).
             Effect::Registry => self.registry = Some(index::parse(name, text(value)?)?),
+            Effect::NodeOptions => self.node_options = Some(node::parse(name, text(value)?)?),
             Effect::Only(values, refusal) if !values.iter().any(|v| value == *v) => {
                 return Err(refusal.error(name));
             }
@@ -149,6 +153,8 @@ impl Line {
             args: args.to_vec(),
             python: None,
             registry: self.registry,
+            prerelease: false,
+            node_options: self.node_options,
             tighten: self.tighten,
         }))
     }

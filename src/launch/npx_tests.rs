@@ -188,6 +188,15 @@ fn help_and_version_win_over_a_package() {
 }
 
 #[test]
+fn options_of_node() {
+    let options = |words: &[&str]| run(words).node_options;
+    assert_eq!(options(&["pkg", "--node-options=--no-warnings"]), None);
+    assert_eq!(options(&["-y", "--node-options=--no-warnings", "pkg"]).as_deref(), Some("--no-warnings"));
+    let words = ["--node-options=--no-warnings", "--node-options= --trace-warnings --no-deprecation", "pkg"];
+    assert_eq!(options(&words).as_deref(), Some("--trace-warnings --no-deprecation"));
+}
+
+#[test]
 fn the_last_registry_counts() {
     let words = ["--registry", "https://a.example/", "--reg=https://b.example/", "pkg"];
     assert_eq!(run(&words).registry.as_deref(), Some("https://b.example/"));

@@ -6,7 +6,16 @@
 pub mod npx;
 pub mod uvx;
 
+use super::Launcher;
 use crate::error::Error;
+
+/// The names of all options of a launcher, each with its dashes.
+pub fn names(launcher: Launcher) -> impl Iterator<Item = &'static str> {
+    match launcher {
+        Launcher::Npx => npx::TABLE.names(),
+        Launcher::Uvx => uvx::TABLE.names(),
+    }
+}
 
 /// What an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +53,12 @@ pub enum Effect {
     Python,
     /// `--registry`, `--default-index`, `--index-url`: where to look packages up.
     Registry,
+    /// `--prerelease`: whether pre-releases count.
+    Prerelease,
+    /// `--node-options`: options of Node itself.
+    NodeOptions,
+    /// The name of a package; nothing else about it matters, but the tool fails on other values.
+    Name,
     /// `--help`.
     Help,
     /// `--version`.
@@ -168,7 +183,9 @@ mod tests {
                 | Effect::From
                 | Effect::With
                 | Effect::Python
-                | Effect::Registry => {
+                | Effect::Registry
+                | Effect::NodeOptions
+                | Effect::Name => {
                     assert_eq!(row.arity, Arity::Value, "{:?}", row.names);
                 }
                 Effect::RefusedOn(_) | Effect::RefusedOff(_) => {

@@ -60,6 +60,8 @@ pub struct Asked<'a> {
     pub config: &'a Config,
     /// The line's own restrictions.
     pub tighten: &'a Tighten,
+    /// The line's `--node-options`.
+    pub node_options: Option<&'a str>,
     /// Paths among the arguments that exist.
     pub paths: Vec<Found>,
     /// The environment that we were given.

@@ -40,20 +40,21 @@ pub struct PypiRelease {
 }
 
 /// Decides on one version of what `spec` names. `index` is the line's own (`--default-index`),
-/// `python` what it asks for (`--python`).
+/// `python` what it asks for (`--python`); `prerelease` takes pre-releases as any other version.
 pub fn resolve(
     client: &Client,
     settings: &Settings,
     index: Option<&str>,
     spec: &PypiSpec,
     python: Option<&str>,
+    prerelease: bool,
 ) -> Result<PypiRelease> {
     let settings = settings.python.with_default(index)?;
     let pythons = python_candidates(python)?;
     let name = spec.name.as_str();
     let (index, files) = fetch(client, &settings, name)?;
     let releases = by_version(files);
-    let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH)
+    let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH, prerelease)
         .ok_or_else(|| no_match(&releases, spec, python))?;
     Ok(PypiRelease {
         pinned: PinnedPackage::pypi(&spec.name, choice.version, &spec.extras),
@@ -140,6 +141,7 @@ fn choose<'a>(
     request: &PypiRequest,
     pythons: &[String],
     arch: &str,
+    prerelease: bool,
 ) -> Option<Choice<'a>> {
     let any = VersionSpecifiers::empty();
     let specifiers = match request {
@@ -152,7 +154,7 @@ fn choose<'a>(
         .iter()
         .rev()
         .filter(|(version, _)| specifiers.contains(version))
-        .filter(|(version, _)| named || only || !version.any_prerelease())
+        .filter(|(version, _)| prerelease || named || only || !version.any_prerelease())
         .find_map(|(version, files)| {
             let pinned = is_pinned(specifiers, version);
             let files: Vec<&File> = files.iter().filter(|f| pinned || !f.yanked).collect();

@@ -26,7 +26,7 @@ fn pick(
     python: Option<&str>,
 ) -> Option<(String, String, bool)> {
     let pythons = python_candidates(python).unwrap();
-    let choice = choose(releases, request, &pythons, "x86_64")?;
+    let choice = choose(releases, request, &pythons, "x86_64", false)?;
     Some((choice.version.to_string(), choice.python, choice.has_wheel))
 }
 
@@ -49,6 +49,16 @@ fn the_newest_that_is_neither_withdrawn_nor_a_prerelease() {
     assert_eq!(pick(&all, &specifiers(">=1.11"), None), None);
     assert_eq!(pick(&all, &specifiers("==1.11"), None), some("1.11", "3.13", true));
     assert_eq!(pick(&all, &specifiers(">=2.0rc0"), None), some("2.0rc1", "3.13", true));
+}
+
+#[test]
+fn prereleases_when_they_are_allowed() {
+    let all = releases(&[("p-1.0-py3-none-any.whl", "", false), ("p-2.0rc1-py3-none-any.whl", "", false)]);
+    for (allowed, version) in [(false, "1.0"), (true, "2.0rc1")] {
+        let pythons = python_candidates(None).unwrap();
+        let choice = choose(&all, &PypiRequest::Any, &pythons, "x86_64", allowed).unwrap();
+        assert_eq!(choice.version.to_string(), version);
+    }
 }
 
 #[test]

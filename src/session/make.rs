@@ -116,7 +116,11 @@ impl Session<'_> {
             Ecosystem::Pypi => {
                 let python = settings.python.with_default(launch.registry.as_deref())?;
                 let variables = python.uv_public_env();
-                let public = variables.iter().map(|(k, v)| format!("export {k}={}\n", shell_words::quote(v))).collect();
+                let mut public: String =
+                    variables.iter().map(|(k, v)| format!("export {k}={}\n", shell_words::quote(v))).collect();
+                if launch.prerelease {
+                    public.push_str("export UV_PRERELEASE=allow\n");
+                }
                 (public, python.netrc_secret())
             }
         };
@@ -147,7 +151,8 @@ impl Session<'_> {
                     packages.push(release.pinned);
                 }
                 PackageSpec::Pypi(spec) => {
-                    let release = pypi::resolve(&client, settings, registry, spec, launch.python.as_deref())?;
+                    let python_asked = launch.python.as_deref();
+                    let release = pypi::resolve(&client, settings, registry, spec, python_asked, launch.prerelease)?;
                     if i == 0 {
                         default_program = Some(spec.typed.clone());
                         python.get_or_insert(release.python);

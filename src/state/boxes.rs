@@ -25,6 +25,9 @@ pub struct Request {
     pub python: Option<String>,
     /// The registry that the line names.
     pub registry: Option<String>,
+    /// Pre-releases count as other versions do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prerelease: bool,
     /// What the image is for.
     pub architecture: Architecture,
 }
@@ -37,6 +40,7 @@ impl Request {
             packages: launch.packages.iter().map(ToString::to_string).collect(),
             python: launch.python.clone(),
             registry: launch.registry.clone(),
+            prerelease: launch.prerelease,
             architecture,
         }
     }
