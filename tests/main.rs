@@ -18,6 +18,7 @@ mod cli;
 mod confinement;
 mod death;
 mod guest;
+mod oracle;
 mod servers;
 mod support;
 mod terminal;
@@ -59,7 +60,7 @@ const TOPICS: &[(&str, &[Case])] = &[
 
 /// Tests that need no engine, `topic::case`.
 type Plain = (&'static str, fn());
-const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN];
+const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN, oracle::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();

@@ -130,12 +130,13 @@ proptest! {
 
     #[test]
     fn an_unknown_option_is_never_the_package(name in "-{1,2}[a-z][a-z0-9-]{2,9}(=[a-z]{0,3})?", rest in words()) {
-        let bare = name.split('=').next().unwrap_or_default();
+        let short = !name.starts_with("--");
+        let bare = name.trim_start_matches('-').split('=').next().unwrap_or_default();
         for launcher in BOTH {
-            let negated = bare.strip_prefix("--no-").map(|positive| format!("--{positive}"));
-            let known = |name: &str| option::names(launcher).any(|known| known == name);
-            let short = !bare.starts_with("--");
-            if known(bare) || negated.as_deref().is_some_and(known) || (short && launcher == Launcher::Uvx) {
+            let known = |bare: &str| option::names(launcher).any(|name| name.trim_start_matches('-') == bare);
+            let letters = bare.chars().all(|letter| known(&letter.to_string()));
+            let negated = bare.strip_prefix("no-").is_some_and(known);
+            if known(bare) || negated || letters || (short && launcher == Launcher::Uvx) {
                 continue;
             }
             let line: Vec<_> = std::iter::once(name.clone()).chain(rest.clone()).map(OsString::from).collect();

@@ -40,6 +40,10 @@ fn lines_that_npx_runs() {
         (&["--no-audit", "pkg", "a", "--port"], "pkg", None, &["a", "--port"]),
         (&["--no-audit", "pkg"], "pkg", None, &[]),
         (&["--yes=true", "pkg"], "pkg", None, &[]),
+        (&["-yes=true", "--y", "---quiet", "-loglevel", "warn", "pkg"], "pkg", None, &[]),
+        (&["-yq", "pkg"], "pkg", None, &[]),
+        (&["-yq", "--", "pkg", "--port", "3"], "pkg", None, &["--port", "3"]),
+        (&["-fsd", "pkg", "a", "--port"], "pkg", None, &["a", "--port"]),
         (&["-y", "true", "pkg"], "true", None, &["pkg"]),
         (&["--yes", "false", "pkg"], "false", None, &["pkg"]),
         (&["--loglevel", "silent", "pkg"], "pkg", None, &[]),
@@ -98,9 +102,16 @@ fn lines_that_are_refused() {
         // npm does not know these.
         (&["--timeout", "5", "pkg"], "no option `--timeout`"),
         (&["--unknown=1", "pkg"], "no option `--unknown`"),
-        (&["--ye", "pkg"], "no option `--ye`"),
-        (&["--y", "pkg"], "no option `--y`"),
-        (&["-yes", "pkg"], "no option `-yes`"),
+        (&["--ye", "pkg"], "not the whole name"),
+        (&["--regis=https://h/", "pkg"], "not the whole name"),
+        (&["--no---audit", "pkg"], "no option"),
+        (&["--no-audit=true", "pkg"], "no option"),
+        (&["--no-y", "pkg"], "no option"),
+        (&["-qc", "x"], "-qc"),
+        (&["-yq=x", "pkg"], "-yq"),
+        (&["-yq", "true", "a"], "after `-yq`"),
+        (&["--strict-npmrc", "pkg"], "npm 11"),
+        (&["-to", "pkg", "x"], "npm 11"),
         (&["-Y", "pkg"], "no option `-Y`"),
         (&["--no-registry", "pkg"], "no option"),
         (&["--no-no-audit", "pkg"], "no option"),
@@ -154,10 +165,10 @@ fn lines_that_are_refused() {
 
 #[test]
 fn hints_can_be_typed() {
-    assert_eq!(refused(&["-yq", "pkg"]).hints, ["write the options apart: `-y -q`"]);
+    assert_eq!(refused(&["-yp", "pkg"]).hints, ["write the options apart: `-y -p`"]);
+    assert_eq!(refused(&["-yq", "pkg", "-x"]).hints, ["put `--` before the package: `npx-safe -yq -- pkg --option`"]);
     assert_eq!(refused(&["-y pkg"]).hints, ["write several: \"-y\", \"pkg\""]);
-    assert_eq!(refused(&["--y", "pkg"]).hints, ["write `-y`"]);
-    assert_eq!(refused(&["-yes", "pkg"]).hints, ["write `--yes`"]);
+    assert_eq!(refused(&["--ye", "pkg"]).hints, ["write `--yes`"]);
     assert_eq!(refused(&["--pacakge=a", "b"]).hints[0], "did you mean `--package`?");
     assert_eq!(refused(&["--call", "x"]).kind, Kind::Refused);
 }

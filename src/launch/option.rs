@@ -136,6 +136,18 @@ impl Table {
         self.0.iter().find(|row| row.names.contains(&name))
     }
 
+    /// The row that has exactly this name, and the name.
+    pub fn find_known(self, name: &str) -> Option<(&'static str, &'static OptionRow)> {
+        let row = self.find(name)?;
+        row.names.iter().find(|known| **known == name).map(|known| (*known, row))
+    }
+
+    /// The one long name that starts with these letters.
+    pub fn expanded(self, letters: &str) -> Option<&'static str> {
+        let mut names = self.names().filter(|name| name.strip_prefix("--").is_some_and(|n| n.starts_with(letters)));
+        names.next().filter(|_| names.next().is_none())
+    }
+
     /// All names.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.0.iter().flat_map(|row| row.names.iter().copied())

@@ -160,7 +160,7 @@ fn parse_request(typed: &str, text: &str) -> Result<NpmRequest> {
 
 /// `1.2.3`, `v1.2.3`, `=1.2.3`. The crate is content with a version at the start of the text
 /// (`1.0.0 - 2.0.0` would be 1.0.0), so the whole of it is checked here first.
-fn parse_version(typed: &str) -> Option<nodejs_semver::Version> {
+pub(crate) fn parse_version(typed: &str) -> Option<nodejs_semver::Version> {
     let bare = typed.strip_prefix('=').unwrap_or(typed);
     let bare = bare.strip_prefix('v').unwrap_or(bare);
     is_version(bare).then(|| nodejs_semver::Version::parse(bare).ok())?

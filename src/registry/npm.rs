@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::shown;
 use crate::error::{Error, Kind, Result};
 use crate::image::base;
-use crate::package::npm::{NpmRequest, NpmSpec};
+use crate::package::npm::{NpmRequest, NpmSpec, parse_version};
 use crate::package::{Ecosystem, PinnedPackage};
 
 /// The short form of package metadata, with a fall-back for registries that have only the long
@@ -235,16 +235,16 @@ impl Packument {
     }
 
     fn exact(&self, version: &Version) -> Option<(Version, &Manifest)> {
-        let same = |text: &str| Version::parse(text).is_ok_and(|v| v == *version);
+        let same = |text: &str| parse_version(text).is_some_and(|v| v == *version);
         let text = version.to_string();
         let (text, manifest) =
             self.versions.get_key_value(&text).or_else(|| self.versions.iter().find(|(text, _)| same(text)))?;
-        Some((Version::parse(text).ok()?, manifest))
+        Some((parse_version(text)?, manifest))
     }
 
     fn tagged(&self, tag: &str) -> Option<(Version, &Manifest)> {
         let text = self.dist_tags.get(tag)?;
-        Some((Version::parse(text).ok()?, self.versions.get(text)?))
+        Some((parse_version(text)?, self.versions.get(text)?))
     }
 
     /// `latest` if it satisfies the range and nothing speaks against it; else the highest version
@@ -262,7 +262,7 @@ impl Packument {
         }
         self.versions
             .iter()
-            .filter_map(|(text, manifest)| Some((Version::parse(text).ok()?, manifest)))
+            .filter_map(|(text, manifest)| Some((parse_version(text)?, manifest)))
             .filter(|(version, _)| version.satisfies(&range))
             .min_by_key(|(version, manifest)| {
                 let (current, engine) = (manifest.deprecated().is_none(), manifest.engine_ok());

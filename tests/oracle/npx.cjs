@@ -1,6 +1,6 @@
 // Says what npx makes of a line, by npm's own code and without a network.
 //
-//   node npx.cjs NPM_FOLDER < lines > answers     each line and each answer is one line of JSON
+//   node npx.cjs NPM_FOLDER < lines > answers     each line and each answer is one line of JSON; before them, the options
 //
 // `bin/npx-cli.js` rewrites the arguments, npm's Config reads them, and `lib/commands/exec.js` decides; only
 // libnpmexec, which would install and run, is replaced by something that notes what it was told.
@@ -74,7 +74,15 @@ const judge = async (line) => {
 
 // npm adds listeners to the process for each of its instances.
 process.setMaxListeners(0)
+const { definitions, shorthands } = require(resolve('@npmcli/config/lib/definitions'))
+const isSwitch = ({ type }) => type === Boolean || (Array.isArray(type) && type.includes(Boolean))
+const options = Object.fromEntries(Object.entries(definitions).map(([name, is]) => [name, !isSwitch(is)]))
+const source = require('node:fs').readFileSync(first, 'utf8')
+const sets = source.match(/new Set\(\[[^\]]*\]\)/g).join().match(/'[^']+'/g).map((name) => name.slice(1, -1))
+const names = [...new Set([...Object.keys(shorthands), ...sets])].filter((name) => !(name in options) || name === 'ignore-existing')
+
 const main = async () => {
+  process.stdout.write(JSON.stringify({ options, names }) + '\n')
   for await (const text of readline.createInterface({ input: process.stdin })) {
     process.stdout.write(JSON.stringify(await judge(JSON.parse(text))) + '\n')
   }

@@ -95,8 +95,22 @@ const ROWS: &[OptionRow] = &[
             "add the registry's CA to the system, or name its file in NODE_EXTRA_CA_CERTS",
         ),
     ),
-    // npm 12 has done away with it.
+    // What only one of npm 11 and npm 12 has, and the other takes for something else.
     switch(&["--shrinkwrap"], refused("is unknown to npm 12", "leave it out")),
+    switch(
+        &[
+            "--allow-unused-patches",
+            "--ignore-extension",
+            "--ignore-patch-failures",
+            "--keep-edit-dir",
+            "--strict-npmrc",
+        ],
+        refused("is unknown to npm 11", "leave it out"),
+    ),
+    value(
+        &["--edit-dir", "--extension-file", "--global-ignore-file", "--patches-dir", "--to"],
+        refused("is unknown to npm 11", "leave it out"),
+    ),
     switch(&["--browser"], refused("takes the next word, even the package", "leave it out")),
     // npx itself has removed these; the last ones take the next word with them.
     flag(&["--always-spawn", "--ignore-existing"], Effect::Harmless),
