@@ -91,7 +91,9 @@ pub fn options() {
     let Some(uv) = uv() else { return };
     let help = output(uv.command("help").arg("--help")).unwrap();
     let mut seen = 0;
-    for line in help.lines().map(str::trim).filter(|line| line.starts_with('-')) {
+    // An option's names stand before two spaces, if anything follows them; a hyphen and a space start an item of a list.
+    let rows = help.lines().map(str::trim).filter(|line| line.starts_with('-') && !line.starts_with("- "));
+    for line in rows.map(|line| line.split("  ").next().unwrap_or(line)) {
         let takes_value = line.contains('<');
         let names =
             line.split([',', ' ']).filter(|word| word.starts_with('-')).map(|word| word.trim_end_matches("..."));
@@ -235,9 +237,13 @@ fn same_packages(launch: &Launch, did: &Did) -> Result<(), String> {
 
 /// Whether there is no such Python here, which uv looks for first.
 fn lacks_python(launch: &Launch, did: &Did) -> bool {
-    let version = launch.python.as_deref().map(|version| version.trim_start_matches(['<', '>', '=', '~', '!']));
     let missing = did.stderr.contains("No interpreter found") || did.stderr.contains("No download found");
-    missing && version.is_some_and(|version| did.stderr.contains(version))
+    missing
+        && match launch.python.as_deref() {
+            Some(version) => did.stderr.contains(version.trim_start_matches(['<', '>', '=', '~', '!'])),
+            // `--managed-python`: none of uv's own.
+            None => !did.stderr.contains("for Python"),
+        }
 }
 
 /// Whether it is the newest of the index's versions that fits all of the requests.
