@@ -71,8 +71,8 @@ fn count(launcher: Launcher, lines: Vec<(u32, Line)>) {
     }
     let others: u32 = refused.iter().map(|(count, _)| count).sum();
     let name = launcher.name();
-    println!("{name}: {taken} taken, {elsewhere} of git, URLs and folders not taken, {others} refused");
-    refused.iter().for_each(|(count, line)| println!("  {count} × {line}"));
+    eprintln!("{name}: {taken} taken, {elsewhere} of git, URLs and folders not taken, {others} refused");
+    refused.iter().for_each(|(count, line)| eprintln!("  {count} × {line}"));
     assert!(taken * 100 >= (taken + others) * 97, "{name}: {taken} taken, {others} refused");
 }
 

@@ -62,7 +62,7 @@ pub fn check(major: u32) {
             Err(why) => wrong.push(format!("{line:?}: {why}\n    npm: {answer:?}")),
         }
     }
-    println!("npm {major}: {} lines, {counts:?}", lines.len());
+    eprintln!("npm {major}: {} lines, {counts:?}", lines.len());
     assert_eq!(answers.len(), lines.len());
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     assert!(counts.get("the same").is_some_and(|same| *same > 500), "{counts:?}");
@@ -177,7 +177,7 @@ fn is_same_package(spec: &PackageSpec, theirs: &Named) -> bool {
     let text = spec.to_string();
     let at = text.char_indices().skip(1).find(|(_, c)| *c == '@').map_or(text.len(), |(at, _)| at);
     let (name, wanted) = (&text[..at], text[at..].trim_start_matches('@'));
-    let plain = !text.contains([':', '#']) && !text.split_once('/').is_some_and(|(scope, _)| !scope.starts_with('@'));
+    let plain = !text.contains([':', '#']) && text.split_once('/').is_none_or(|(scope, _)| scope.starts_with('@'));
     if !["version", "range", "tag"].contains(&theirs.r#type.as_str()) {
         // A repository, an archive, a folder, another name: then it is none of a registry for us, either.
         return !plain;
