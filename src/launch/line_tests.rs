@@ -198,6 +198,7 @@ fn long_lines_take_no_time() {
 /// `JITBOX_FUZZ` says how many (10 million), `JITBOX_SEED` which.
 #[test]
 #[ignore = "takes minutes: just fuzz"]
+#[allow(clippy::disallowed_methods, reason = "it is told how long to run")]
 fn many_lines() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     let lines: u64 = number("JITBOX_FUZZ").unwrap_or(10_000_000);
