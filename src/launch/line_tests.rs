@@ -147,10 +147,12 @@ proptest! {
 
 #[test]
 fn long_lines_take_no_time() {
+    // As long as Linux lets one word be, and as many as it lets be. Ten seconds are much for reading this once, and
+    // little for reading it once for each of its letters.
     let many = |word: &str| vec![OsString::from(word); 100_000];
     let after = |start: &[&str], rest: Vec<OsString>| [line(start), rest].concat();
     let huge =
-        |start: &str, fill: &str| vec![OsString::from(format!("{start}{}", fill.repeat((1 << 20) / fill.len())))];
+        |start: &str, fill: &str| vec![OsString::from(format!("{start}{}", fill.repeat((1 << 17) / fill.len())))];
     let lines = [
         after(&["pkg"], many("--x")),
         after(&["-y", "--", "pkg"], many("")),
@@ -189,7 +191,7 @@ fn long_lines_take_no_time() {
                 assert_eq!(again(launch), *launch);
             }
             let first: String = line[0].to_string_lossy().chars().take(20).collect();
-            assert!(start.elapsed() < Duration::from_secs(1), "{launcher:?} {first}… × {}", line.len());
+            assert!(start.elapsed() < Duration::from_secs(10), "{launcher:?} {first}… × {}", line.len());
         }
     }
 }

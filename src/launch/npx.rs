@@ -14,6 +14,9 @@ use crate::error::{Error, Result};
 use crate::package::npm::NpmSpec;
 use crate::package::{PackageSpec, shown};
 
+/// More options than this in one word are a mistake.
+const MOST_LETTERS: usize = 16;
+
 /// Parses what `npx` would get.
 pub fn parse(args: &[OsString]) -> Result<Request> {
     let mut line = Line::default();
@@ -43,16 +46,7 @@ impl Line {
                 return Ok(rest);
             }
             let word = text(word)?;
-            rest = if self.tighten.take(word)? {
-                after
-            } else if let Some(switches) = unseen(word) {
-                for (name, row, on) in switches {
-                    self.switch(row, name, on)?;
-                }
-                swallowed(word, after)?
-            } else {
-                self.option(word, after)?
-            };
+            rest = if self.tighten.take(word)? { after } else { self.option(word, after)? };
         }
         Ok(rest)
     }
@@ -64,7 +58,11 @@ impl Line {
             None => (word, None),
         };
         let Some((known, row)) = known(name) else {
-            return Err(unknown(name));
+            let switches = unseen(word).ok_or_else(|| unknown(name))?;
+            for (name, row, on) in switches {
+                self.switch(row, name, on)?;
+            }
+            return swallowed(word, after);
         };
         match row.arity {
             Arity::Flag if value.is_some() => Err(takes_nothing(name)),
@@ -174,9 +172,6 @@ fn known(name: &str) -> Option<(&'static str, &'static OptionRow)> {
 /// What words that `npx-cli.js` does not know as switches switch on or off: `--no-audit`, and
 /// several letters in one word such as `-yq`.
 fn unseen(word: &str) -> Option<Vec<(&'static str, &'static OptionRow, bool)>> {
-    if known(word).is_some() {
-        return None;
-    }
     let key = word.trim_start_matches('-');
     if let Some((name, row)) = key.strip_prefix("no-").filter(|rest| !rest.starts_with('-')).and_then(known) {
         return (name.starts_with("--") && row.arity == Arity::Switch).then(|| vec![(name, row, false)]);
@@ -185,7 +180,7 @@ fn unseen(word: &str) -> Option<Vec<(&'static str, &'static OptionRow, bool)>> {
         let (name, row) = TABLE.find_known(&format!("-{letter}"))?;
         (row.arity != Arity::Value).then_some((name, row, true))
     });
-    letters.collect::<Option<Vec<_>>>().filter(|letters| letters.len() > 1)
+    (2..=MOST_LETTERS).contains(&key.len()).then(|| letters.collect())?
 }
 
 /// npx skips the word after one that it does not know, so it looks for the package behind the
@@ -234,7 +229,7 @@ fn unknown(name: &str) -> Error {
         return Error::refused("registries of scopes and their tokens can't be set on a line")
             .hint("put the setting into ~/.npmrc, which is read for registries and tokens");
     }
-    if bare.chars().all(|c| TABLE.find(&format!("-{c}")).is_some()) {
+    if bare.len() <= MOST_LETTERS && bare.chars().all(|c| TABLE.find(&format!("-{c}")).is_some()) {
         let apart: Vec<_> = bare.chars().map(|c| format!("-{c}")).collect();
         return Error::refused(format!("npx would take the package for the value of `{}`", shown(name)))
             .hint(format!("write the options apart: `{}`", shown(&apart.join(" "))));

@@ -5,7 +5,7 @@
 
 use std::fmt;
 
-use super::{UnsupportedForm, shown};
+use super::{UnsupportedForm, bounded, shown};
 use crate::error::{Error, Result};
 
 /// No name in the registry is longer (validate-npm-package-name, "name can no longer contain
@@ -117,6 +117,7 @@ impl NpmSpec {
     /// Parses `name`, `@scope/name` and either with `@version`, `@range` or `@tag`
     /// (npm-package-arg 13).
     pub fn parse(text: &str) -> Result<Self> {
+        bounded(text)?;
         if let Some(form) = unsupported_form(text) {
             return Err(form.refuse(text));
         }

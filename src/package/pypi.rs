@@ -6,7 +6,7 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
 use pep508_rs::{ExtraName, PackageName};
 
-use super::{UnsupportedForm, shown};
+use super::{UnsupportedForm, bounded, shown};
 use crate::error::{Error, Result};
 
 /// A project name in its normalised form (PEP 503).
@@ -66,6 +66,7 @@ impl PypiSpec {
     /// Parses what uvx takes as COMMAND and after `--from`: `name@version`, `name@latest`, or a
     /// PEP 508 requirement (uv, `crates/uv/src/commands/tool/mod.rs`, `Target::parse`).
     pub fn parse_command(text: &str) -> Result<Self> {
+        bounded(text)?;
         if let Some((left, version)) = text.split_once('@') {
             let request = if version == "latest" {
                 Some(PypiRequest::Latest)
@@ -85,6 +86,7 @@ impl PypiSpec {
     /// would be a file.
     pub fn parse_requirement(text: &str) -> Result<Self> {
         let text = text.trim();
+        bounded(text)?;
         if let Some(form) = unsupported_form(text) {
             return Err(form.refuse(text));
         }
