@@ -60,7 +60,7 @@ impl Line {
         let Some((known, row)) = known(name) else {
             let switches = unseen(word).ok_or_else(|| unknown(name))?;
             for (name, row, on) in switches {
-                self.switch(row, name, on)?;
+                self.switch(row, if on { name } else { word }, on)?;
             }
             return swallowed(word, after);
         };
