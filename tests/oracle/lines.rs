@@ -141,7 +141,7 @@ const UVX: &[&[&str]] = &[
     &["-p", "3", "python", "--version"], &["-p", "3", "python@3", "--version"], &["--with", "mcp", "python", "--version"],
     &["--from", "python", "python", "--version"], &["python-dotenv"], &["cp311"], &["pythonw"], &["python_x"], &["pypy-tools"],
     &["--index-url", "{own}", "pkg"], &["--default-index={own}", "pkg"], &["-i", "{own}", "pkg"], &["-i{own}", "pkg"],
-    &["--cache-dir=c", "pkg"], &["--project", "p", "pkg"], &["--project", ".", "pkg"], &["--preview-features", "x", "pkg"],
+    &["--cache-dir=c", "pkg"], &["--project", "p", "pkg"], &["--preview-features", "x", "pkg"],
     &["--link-mode=copy", "--compile", "pkg"], &["--keyring-provider", "disabled", "pkg"], &["--resolution", "highest", "pkg"],
     &["--fork-strategy", "fewest", "pkg"], &["--index-strategy", "first-index", "pkg"], &["--python-preference", "system", "pkg"],
     &["--refresh-package", "A.b", "-P", "c", "--reinstall-package", "d", "--no-build-package", "e", "pkg"], &["--lfs", "pkg"],

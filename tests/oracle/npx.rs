@@ -142,11 +142,11 @@ fn compare(line: &Line, npm: &Answer, major: u32) -> Result<&'static str, String
         (Err(_), _) => Ok("refused, npm does something else or fails"),
         (Ok(Request::Help), "help") | (Ok(Request::Version), "version") => Ok("the same"),
         (Ok(Request::Run(launch)), "run") => same(&launch, npm).map(|()| "the same"),
-        // npm 12 does not allow the program to have them, either: a slip of its own.
-        (Ok(Request::Run(launch)), "fails") if major > 11 && npm.why == "EUNKNOWNCONFIG" => {
-            let own = |arg: &str| arg.len() > 2 && !arg.starts_with("--") && TABLE.find(&format!("-{arg}")).is_some();
-            let slip =
-                launch.args.iter().filter_map(|arg| arg.to_str()).any(|arg| own(arg) || TABLE.find(arg).is_some());
+        // npm 12 does not allow the program to have its shorthands with one dash, either: a slip of its own.
+        (Ok(_), "fails") if major > 11 && npm.why == "EUNKNOWNCONFIG" => {
+            let short = |word: &&String| word.len() > 2 && !word.starts_with("--");
+            let known = |word: &String| TABLE.find(word).or_else(|| TABLE.find(&format!("-{word}"))).is_some();
+            let slip = line.iter().filter(short).any(known);
             if slip { Ok("npm fails for the program's arguments") } else { Err("npm fails".to_owned()) }
         }
         (Ok(ours), _) => Err(format!("we have {ours:?}")),

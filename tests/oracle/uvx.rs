@@ -1,6 +1,6 @@
 //! The real uvx, pointed at an index of ours.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +24,8 @@ const GENERATED: usize = 2800;
 struct Uv {
     folder: tempfile::TempDir,
     program: PathBuf,
+    /// Where there is one interpreter, and none of a version manager's stand-ins.
+    path: String,
 }
 
 /// What uvx did with a line.
@@ -51,7 +53,10 @@ fn uv() -> Option<std::sync::Arc<Uv>> {
         return None;
     }
     let program = folder.path().join("uv/bin/uvx");
-    let uv = std::sync::Arc::new(Uv { folder, program });
+    let python =
+        output(Command::new("python3").args(["-c", "import os, sys; print(os.path.realpath(sys.executable))"]));
+    let path = format!("{}:/usr/bin:/bin", Path::new(&python.unwrap()).parent().unwrap().display());
+    let uv = std::sync::Arc::new(Uv { folder, program, path });
     *kept = std::sync::Arc::downgrade(&uv);
     Some(uv)
 }
@@ -64,7 +69,7 @@ impl Uv {
         let mut command = clean(&self.program, &home);
         command.env("UV_CACHE_DIR", self.folder.path().join("cache"));
         command.env("UV_PYTHON_DOWNLOADS", "never").env("UV_HTTP_RETRIES", "0");
-        command.stdin(Stdio::null());
+        command.env("PATH", &self.path).stdin(Stdio::null());
         command
     }
 

@@ -37,7 +37,7 @@ const ROWS: &[OptionRow] = &[
         refused(NO_FILE, "name the versions themselves: `--with 'pkg<2'`"),
     ),
     value(&["--env-file"], refused(NO_FILE, "set the variables in the client's `env` for this server")),
-    value(&["--config-file"], refused(NO_FILE, "leave it out")),
+    value(&["--config-file", "--project"], refused(NO_FILE, "leave it out")),
     value(
         &["--directory"],
         refused(
@@ -109,7 +109,7 @@ const ROWS: &[OptionRow] = &[
     value(&["--python-preference"], one_of(&["only-managed", "managed", "system", "only-system"])),
     value(NAMES, Effect::Name),
     flag(HARMLESS_FLAGS, Effect::Harmless),
-    value(&["--cache-dir", "--preview-feature", "--preview-features", "--project"], Effect::Harmless),
+    value(&["--cache-dir", "--preview-feature", "--preview-features"], Effect::Harmless),
 ];
 
 const fn one_of(values: &'static [&'static str]) -> Effect {
