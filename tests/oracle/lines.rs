@@ -227,7 +227,7 @@ fn option(dice: &mut Dice, launcher: Launcher, table: Table, specs: &[&str], wil
             name => vec![name.to_owned(), dice.one(specs).to_owned()],
         },
         1 if launcher == Launcher::Npx => vec![dice.one(&["-y", "--yes", "-q", "-yq", "--no-audit", "-fd"]).to_owned()],
-        1 => vec![dice.one(&["-q", "-qq", "-v", "-n", "--refresh", "-qn", "-p3"]).to_owned()],
+        1 => vec![dice.one(&["-q", "-qq", "-v", "--refresh", "-qU", "-p3"]).to_owned()],
         2 => vec![format!("{name}={}", value(dice))],
         3 if launcher == Launcher::Npx => vec![format!("--no-{}", name.trim_start_matches('-'))],
         8 => vec![format!("-{name}")],
