@@ -4,8 +4,6 @@ use std::ffi::OsString;
 use std::time::{Duration, Instant};
 
 use proptest::prelude::*;
-use proptest::strategy::ValueTree;
-use proptest::test_runner::{RngAlgorithm, TestRng, TestRunner};
 
 use crate::launch::{Launch, Launcher, Request, option, parse};
 
@@ -74,42 +72,16 @@ fn words() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(word, 0..8)
 }
 
+#[rustfmt::skip]
+const VALUES: &[&str] = &[
+    "pkg", "pkg@1.2.3", "pkg@^1.2", "pkg@latest", "@s/pkg", "@s/pkg@next", "a==1.0", "a>=1,<2", "a[x,y]>1",
+    "Typed.Name", "discord.py", "python", "python3.12", "3.12", ">=3.11", "https://a.example/x", "allow",
+    "never", "copy", "true", "false", "null", "always", "--no-warnings", "x.exe", "1", "", ".", "o/r",
+];
+
 fn value() -> impl Strategy<Value = String> {
     prop_oneof![
-        prop::sample::select(
-            &[
-                "pkg",
-                "pkg@1.2.3",
-                "pkg@^1.2",
-                "pkg@latest",
-                "@s/pkg",
-                "@s/pkg@next",
-                "a==1.0",
-                "a>=1,<2",
-                "a[x,y]>1",
-                "Typed.Name",
-                "discord.py",
-                "python",
-                "python3.12",
-                "3.12",
-                ">=3.11",
-                "https://a.example/x",
-                "allow",
-                "never",
-                "copy",
-                "true",
-                "false",
-                "null",
-                "always",
-                "--no-warnings",
-                "x.exe",
-                "1",
-                "",
-                ".",
-                "o/r",
-            ][..]
-        )
-        .prop_map(str::to_owned),
+        prop::sample::select(VALUES).prop_map(str::to_owned),
         "[a-z]{1,4}(@[0-9v^~<>=.x*-]{1,6})?",
         "[A-Za-z][A-Za-z0-9._-]{0,5}(\\[[a-z,]{0,4}\\])?([<>=!~]=?[0-9.]{1,5}(rc1|\\.\\*)?)?",
     ]
@@ -196,6 +168,45 @@ fn long_lines_take_no_time() {
     }
 }
 
+/// SplitMix64: quicker than proptest, and the same lines everywhere.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: usize) -> usize {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) % sides as u64) as usize
+    }
+
+    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
+        of[self.roll(of.len())]
+    }
+
+    fn letters(&mut self, of: &str, most: usize) -> String {
+        (0..self.roll(most + 1)).map(|_| char::from(of.as_bytes()[self.roll(of.len())])).collect()
+    }
+
+    fn value(&mut self) -> String {
+        match self.roll(3) {
+            0 => self.letters("abcABC019@/:=.,<>^~*!|[]();- \t\u{1}", 12),
+            _ => self.one(VALUES).to_owned(),
+        }
+    }
+
+    fn word(&mut self, names: &[&str]) -> String {
+        match self.roll(12) {
+            0..4 => self.one(names).to_owned(),
+            4 | 5 => format!("{}={}", self.one(names), self.value()),
+            6..9 => self.value(),
+            9 => "--".to_owned(),
+            10 => format!("-{}", self.letters("abcdfghilmnpqsvwyCLPU-", 4)),
+            _ => format!("--{}{}", self.one(&["no-", "safe-", "x", ""]), self.letters("adeimnorstuy-=", 8)),
+        }
+    }
+}
+
 /// `just fuzz`: many lines, each parsed by both scanners, written and parsed again.
 /// `JITBOX_FUZZ` says how many (10 million), `JITBOX_SEED` which.
 #[test]
@@ -203,21 +214,17 @@ fn long_lines_take_no_time() {
 #[allow(clippy::disallowed_methods, reason = "it is told how long to run")]
 fn many_lines() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let lines: u64 = number("JITBOX_FUZZ").unwrap_or(10_000_000);
-    let seed = number("JITBOX_SEED").unwrap_or(1).to_le_bytes().repeat(4);
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &seed);
-    let mut runner = TestRunner::new_with_rng(ProptestConfig::default(), rng);
-    let (strategy, start) = (words(), Instant::now());
-    let mut taken = 0_u64;
-    for _ in 0..lines {
-        let words = strategy.new_tree(&mut runner).expect("nothing is filtered").current();
-        let line: Vec<_> = words.into_iter().map(OsString::from).collect();
-        for launcher in BOTH {
+    let (lines, seed): (u64, u64) = (number("JITBOX_FUZZ").unwrap_or(10_000_000), number("JITBOX_SEED").unwrap_or(1));
+    for launcher in BOTH {
+        let names: Vec<_> = option::names(launcher).collect();
+        let (mut dice, mut taken, start) = (Dice(seed), 0_u64, Instant::now());
+        for _ in 0..lines {
+            let line: Vec<_> = (0..dice.roll(8)).map(|_| OsString::from(dice.word(&names))).collect();
             if let Ok(Request::Run(launch)) = parse(launcher, &line) {
                 taken += 1;
                 assert_eq!(again(&launch), launch, "{line:?}");
             }
         }
+        println!("{launcher:?}: {lines} lines, {taken} taken, {:?}", start.elapsed());
     }
-    println!("{lines} lines, {taken} taken, {:?}", start.elapsed());
 }

@@ -161,7 +161,8 @@ impl Table {
             return None;
         }
         self.names()
-            .filter(|known| known.starts_with("--"))
+            // The distance is at least the difference of the lengths.
+            .filter(|known| known.starts_with("--") && known.len().abs_diff(bare.len() + 2) <= 2)
             .map(|known| (strsim::damerau_levenshtein(bare, known.trim_start_matches('-')), known))
             .filter(|&(distance, _)| distance <= 2 && distance * 3 <= bare.len())
             .min()
