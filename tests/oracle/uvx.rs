@@ -36,6 +36,8 @@ struct Did {
     status: Option<i32>,
     stdout: Vec<u8>,
     stderr: String,
+    /// The line forbids all Pythons but uv's own, of which there is none here.
+    managed: bool,
 }
 
 /// Fetched once for all of these tests, and removed by the last of them.
@@ -81,6 +83,7 @@ impl Uv {
             asked_own: index.asked(&own(name)),
             status: output.status.code(),
             stdout: output.stdout,
+            managed: line.iter().any(|word| word.contains("managed")),
             stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
         }
     }
@@ -243,12 +246,15 @@ fn same_packages(launch: &Launch, did: &Did) -> Result<(), String> {
 /// Whether there is no such Python here, which uv looks for first.
 fn lacks_python(launch: &Launch, did: &Did) -> bool {
     let missing = did.stderr.contains("No interpreter found") || did.stderr.contains("No download found");
-    missing
-        && match launch.python.as_deref() {
-            Some(version) => did.stderr.contains(version.trim_start_matches(['<', '>', '=', '~', '!'])),
-            // `--managed-python`: none of uv's own.
-            None => !did.stderr.contains("for Python"),
-        }
+    // `-qq` says nothing at all.
+    let silent = did.managed && did.stderr.is_empty() && did.status == Some(2);
+    silent
+        || missing
+            && match launch.python.as_deref() {
+                Some(version) => did.stderr.contains(version.trim_start_matches(['<', '>', '=', '~', '!'])),
+                // `--managed-python`: none of uv's own.
+                None => !did.stderr.contains("for Python"),
+            }
 }
 
 /// Whether it is the newest of the index's versions that fits all of the requests.
