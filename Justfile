@@ -10,6 +10,10 @@ build:
 test *parts:
     scripts/test {{ parts }}
 
+# Random lines through both scanners (JITBOX_FUZZ=how many, JITBOX_SEED=which)
+fuzz:
+    cargo test --release --lib -- --ignored --nocapture many_lines
+
 # Formatting, clippy, shellcheck
 lint:
     scripts/test lint

@@ -119,6 +119,7 @@ impl<'a> Session<'a> {
             config: &self.config,
             tighten: &launch.tighten,
             named: &launch.environment,
+            node_options: launch.node_options.as_deref(),
             paths: paths::look(&launch.args, &context.cwd),
             login_variables: self.login_variables(launch),
             environment: context.env.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),

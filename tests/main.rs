@@ -19,6 +19,7 @@ mod confinement;
 mod death;
 mod guest;
 mod launchers;
+mod oracle;
 mod registries;
 mod servers;
 mod sources;
@@ -65,7 +66,7 @@ const TOPICS: &[(&str, &[Case])] = &[
 
 /// Tests that need no engine, `topic::case`.
 type Plain = (&'static str, fn());
-const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN, launchers::PLAIN];
+const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN, launchers::PLAIN, oracle::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();

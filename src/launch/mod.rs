@@ -4,6 +4,8 @@
 //! which word names the package would be a policy bypass.
 
 mod index;
+mod line;
+mod node;
 mod node_tools;
 pub mod npx;
 pub mod option;
@@ -87,6 +89,7 @@ impl Launcher {
 }
 
 /// What the line asks for besides a package: nothing is run.
+#[expect(clippy::large_enum_variant, reason = "a process reads one line")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Run a package.
@@ -116,6 +119,11 @@ pub struct Launch {
     /// `--registry` or `--default-index`: an index to use in place of the user's. An http or
     /// https URL without credentials.
     pub registry: Option<String>,
+    /// `--prerelease=allow`: pre-releases count as other versions do, for the dependencies too.
+    pub prerelease: bool,
+    /// `--node-options`: what the program gets as `NODE_OPTIONS`; nothing in it loads a file or
+    /// opens a port.
+    pub node_options: Option<String>,
     /// The line's own `--safe-*` options, which may only tighten.
     pub tighten: Tighten,
     /// Variables that the line itself sets (`env NAME=VALUE npx …`). They are treated as if the
@@ -179,7 +187,7 @@ fn unknown_option(launcher: Launcher, name: &str, table: Table) -> Error {
 
 /// The error for a value option without one, or with one that the tool would read differently.
 fn no_value(name: &str) -> Error {
-    Error::usage(format!("`{name}` needs a value that does not start with `-`")).hint(format!("write `{name} VALUE`"))
+    Error::usage(format!("`{name}` needs a value that does not start with `-`")).hint(format!("write `{name}=VALUE`"))
 }
 
 /// Checks the name of a command that `--package` or `--from` goes with.

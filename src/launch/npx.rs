@@ -9,10 +9,13 @@ use std::ffi::{OsStr, OsString};
 
 use super::option::npx::TABLE;
 use super::option::{Arity, Effect, OptionRow};
-use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, text, unknown_option};
+use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, node, text, unknown_option};
 use crate::error::{Error, Result};
 use crate::package::npm::NpmSpec;
 use crate::package::{PackageSpec, shown};
+
+/// More options than this in one word are a mistake.
+const MOST_LETTERS: usize = 16;
 
 /// Parses what `npx` would get.
 pub fn parse(args: &[OsString]) -> Result<Request> {
@@ -26,6 +29,7 @@ pub fn parse(args: &[OsString]) -> Result<Request> {
 struct Line {
     packages: Vec<NpmSpec>,
     registry: Option<String>,
+    node_options: Option<String>,
     tighten: Tighten,
     help: bool,
     version: bool,
@@ -42,17 +46,7 @@ impl Line {
                 return Ok(rest);
             }
             let word = text(word)?;
-            rest = if self.tighten.take(word)? {
-                after
-            } else if let Some(row) = negated(word) {
-                self.switch(row, word, false)?;
-                if after.first().is_some_and(|next| !dashed(next)) {
-                    return swallowed(word, after);
-                }
-                after
-            } else {
-                self.option(word, after)?
-            };
+            rest = if self.tighten.take(word)? { after } else { self.option(word, after)? };
         }
         Ok(rest)
     }
@@ -63,42 +57,54 @@ impl Line {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
         };
-        let Some(row) = TABLE.find(name) else {
-            return Err(unknown(name));
+        let Some((known, row)) = known(name) else {
+            let switches = unseen(word).ok_or_else(|| unknown(name))?;
+            for (name, row, on) in switches {
+                self.switch(row, if on { name } else { word }, on)?;
+            }
+            return swallowed(word, after);
         };
         match row.arity {
             Arity::Flag if value.is_some() => Err(takes_nothing(name)),
             Arity::Flag => self.switch(row, name, true).map(|()| after),
             Arity::Switch => {
                 let on = match value {
-                    None | Some("true") => true,
-                    Some("false") => false,
-                    // nopt makes any other value a word of its own: the package, perhaps.
+                    None => true,
+                    // A shorthand's value becomes a word of its own.
+                    Some("true") if known.starts_with("--") => true,
+                    Some("false") if known.starts_with("--") => false,
+                    // And nopt makes any other value one: the package, perhaps.
                     Some(_) => return Err(takes_nothing(name)),
                 };
-                // A shorthand's value becomes a word of its own, too.
-                if value.is_some() && !name.starts_with("--") {
-                    return Err(takes_nothing(name));
-                }
                 self.switch(row, name, on).map(|()| after)
             }
-            Arity::Value => {
-                let (value, after) = match (value, after.split_first()) {
-                    (Some(value), _) => (OsStr::new(value), after),
-                    (None, Some((next, after))) => (next.as_os_str(), after),
-                    (None, None) => return Err(no_value(name)),
-                };
-                // Refuse by name first: "needs a value" would send people the wrong way.
-                if let Effect::Refused(refusal) = row.effect {
-                    return Err(refusal.error(name));
-                }
-                // Both parsers have their own ideas about empty values and those with dashes.
-                if value.is_empty() || dashed(value) {
-                    return Err(no_value(name));
-                }
-                self.value(row, name, value).map(|()| after)
-            }
+            Arity::Value => self.with_value(row, name, value, after),
         }
+    }
+
+    fn with_value<'a>(
+        &mut self,
+        row: &OptionRow,
+        name: &str,
+        joined: Option<&str>,
+        after: &'a [OsString],
+    ) -> Result<&'a [OsString]> {
+        let (value, after) = match (joined, after.split_first()) {
+            (Some(value), _) => (OsStr::new(value), after),
+            (None, Some((next, after))) => (next.as_os_str(), after),
+            (None, None) => return Err(no_value(name)),
+        };
+        // Refuse by name first: "needs a value" would send people the wrong way.
+        if let Effect::Refused(refusal) = row.effect {
+            return Err(refusal.error(name));
+        }
+        // Both parsers have their own ideas about empty values and those with dashes. Node's
+        // options all have dashes: after `=` both take them.
+        let node = joined.is_some() && row.effect == Effect::NodeOptions;
+        if value.is_empty() || (dashed(value) && !node) {
+            return Err(no_value(name));
+        }
+        self.value(row, name, value).map(|()| after)
     }
 
     fn switch(&mut self, row: &OptionRow, name: &str, on: bool) -> Result<()> {
@@ -118,6 +124,7 @@ impl Line {
             Effect::Package => self.packages.push(NpmSpec::parse(text(value)?)?),
             // The last one wins (nopt).
             Effect::Registry => self.registry = Some(index::parse(name, text(value)?)?),
+            Effect::NodeOptions => self.node_options = Some(node::parse(name, text(value)?)?),
             Effect::Only(values, refusal) if !values.iter().any(|v| value == *v) => {
                 return Err(refusal.error(name));
             }
@@ -149,27 +156,44 @@ impl Line {
             args: args.to_vec(),
             python: None,
             registry: self.registry,
+            prerelease: false,
+            node_options: self.node_options,
             tighten: self.tighten,
             environment: Vec::new(),
         }))
     }
 }
 
-/// The switch that a `--no-…` switches off.
-fn negated(word: &str) -> Option<&'static OptionRow> {
-    if TABLE.find(word).is_some() {
-        return None;
-    }
-    let row = TABLE.find(&format!("--{}", word.strip_prefix("--no-")?))?;
-    (row.arity == Arity::Switch).then_some(row)
+/// The row of an option and its name there. Neither parser counts dashes: `-yes` is `--yes`.
+fn known(name: &str) -> Option<(&'static str, &'static OptionRow)> {
+    let key = name.trim_start_matches('-');
+    TABLE.find_known(&format!("-{key}")).or_else(|| TABLE.find_known(&format!("--{key}")))
 }
 
-/// npx does not know `--no-…` as a switch and skips the word after it, so it looks for the
-/// package behind the package. That does no harm if another plain word or nothing follows.
+/// What words that `npx-cli.js` does not know as switches switch on or off: `--no-audit`, and
+/// several letters in one word such as `-yq`.
+fn unseen(word: &str) -> Option<Vec<(&'static str, &'static OptionRow, bool)>> {
+    let key = word.trim_start_matches('-');
+    if let Some((name, row)) = key.strip_prefix("no-").filter(|rest| !rest.starts_with('-')).and_then(known) {
+        return (name.starts_with("--") && row.arity == Arity::Switch).then(|| vec![(name, row, false)]);
+    }
+    let letters = key.chars().map(|letter| {
+        let (name, row) = TABLE.find_known(&format!("-{letter}"))?;
+        (row.arity != Arity::Value).then_some((name, row, true))
+    });
+    (2..=MOST_LETTERS).contains(&key.len()).then(|| letters.collect())?
+}
+
+/// npx skips the word after one that it does not know, so it looks for the package behind the
+/// package. That does no harm if another plain word or nothing follows.
 fn swallowed<'a>(option: &str, words: &'a [OsString]) -> Result<&'a [OsString]> {
+    if words.first().is_none_or(|next| dashed(next)) {
+        return Ok(words);
+    }
     // nopt takes these for the switch's own value.
     let literal = words.first().is_some_and(|w| ["true", "false", "null", "always"].iter().any(|l| w == l));
     if literal || words.get(1).is_some_and(|w| dashed(w)) {
+        let option = shown(option);
         return Err(Error::refused(format!("after `{option}`, npx would take the program's options for its own"))
             .hint(format!("put `--` before the package: `npx-safe {option} -- pkg --option`")));
     }
@@ -206,16 +230,15 @@ fn unknown(name: &str) -> Error {
         return Error::refused("registries of scopes and their tokens can't be set on a line")
             .hint("put the setting into ~/.npmrc, which is read for registries and tokens");
     }
-    let short = !name.starts_with("--");
-    let dashes = if bare.chars().count() == 1 { "-" } else { "--" };
-    if TABLE.find(&format!("{dashes}{bare}")).is_some() {
-        return Error::usage(format!("npx has no option `{}`", shown(name)))
-            .hint(format!("write `{dashes}{}`", shown(bare)));
-    }
-    if short && bare.chars().all(|c| TABLE.find(&format!("-{c}")).is_some()) {
+    if bare.len() <= MOST_LETTERS && bare.chars().all(|c| TABLE.find(&format!("-{c}")).is_some()) {
         let apart: Vec<_> = bare.chars().map(|c| format!("-{c}")).collect();
         return Error::refused(format!("npx would take the package for the value of `{}`", shown(name)))
-            .hint(format!("write the options apart: `{}`", apart.join(" ")));
+            .hint(format!("write the options apart: `{}`", shown(&apart.join(" "))));
+    }
+    // npm 11 expands these with a warning, npm 12 fails.
+    if let Some(full) = TABLE.expanded(bare) {
+        return Error::usage(format!("`{}` is not the whole name of an option", shown(name)))
+            .hint(format!("write `{full}`"));
     }
     unknown_option(Launcher::Npx, name, TABLE)
 }

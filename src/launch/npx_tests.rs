@@ -43,6 +43,10 @@ fn lines_that_npx_runs() {
         (&["--no-audit", "pkg", "a", "--port"], "pkg", None, &["a", "--port"]),
         (&["--no-audit", "pkg"], "pkg", None, &[]),
         (&["--yes=true", "pkg"], "pkg", None, &[]),
+        (&["-yes=true", "--y", "---quiet", "-loglevel", "warn", "pkg"], "pkg", None, &[]),
+        (&["-yq", "pkg"], "pkg", None, &[]),
+        (&["-yq", "--", "pkg", "--port", "3"], "pkg", None, &["--port", "3"]),
+        (&["-fsd", "pkg", "a", "--port"], "pkg", None, &["a", "--port"]),
         (&["-y", "true", "pkg"], "true", None, &["pkg"]),
         (&["--yes", "false", "pkg"], "false", None, &["pkg"]),
         (&["--loglevel", "silent", "pkg"], "pkg", None, &[]),
@@ -66,9 +70,18 @@ fn lines_that_npx_runs() {
     }
 }
 
+/// Lines, each with what the refusal says.
+fn are_refused(lines: &[(&[&str], &str)]) {
+    for (words, says) in lines {
+        let error = refused(words);
+        assert!(format!("{error}").contains(says), "{words:?}: {error}");
+        assert!(!format!("{error}{:?}", error.hints).contains("secret"), "{words:?}: {error}");
+    }
+}
+
 #[test]
 fn lines_that_are_refused() {
-    for (words, says) in [
+    are_refused(&[
         // npx would start a shell on its standard input.
         (&[][..], "there is no package"),
         (&["-y"], "there is no package"),
@@ -98,12 +111,25 @@ fn lines_that_are_refused() {
         (&["--cache", "", "pkg"], "needs a value"),
         (&["-p"], "needs a value"),
         (&["-p", "--", "a"], "needs a value"),
+    ]);
+}
+
+#[test]
+fn lines_that_mean_nothing_here() {
+    are_refused(&[
         // npm does not know these.
         (&["--timeout", "5", "pkg"], "no option `--timeout`"),
         (&["--unknown=1", "pkg"], "no option `--unknown`"),
-        (&["--ye", "pkg"], "no option `--ye`"),
-        (&["--y", "pkg"], "no option `--y`"),
-        (&["-yes", "pkg"], "no option `-yes`"),
+        (&["--ye", "pkg"], "not the whole name"),
+        (&["--regis=https://h/", "pkg"], "not the whole name"),
+        (&["--no---audit", "pkg"], "no option"),
+        (&["--no-audit=true", "pkg"], "no option"),
+        (&["--no-y", "pkg"], "no option"),
+        (&["-qc", "x"], "-qc"),
+        (&["-yq=x", "pkg"], "-yq"),
+        (&["-yq", "true", "a"], "after `-yq`"),
+        (&["--strict-npmrc", "pkg"], "npm 11"),
+        (&["-to", "pkg", "x"], "npm 11"),
         (&["-Y", "pkg"], "no option `-Y`"),
         (&["--no-registry", "pkg"], "no option"),
         (&["--no-no-audit", "pkg"], "no option"),
@@ -146,19 +172,15 @@ fn lines_that_are_refused() {
         (&["x.tgz"], "archive"),
         (&["git+https://me:secret@h/o/r"], "a login"),
         (&["npm:o/r"], "not an alias"),
-    ] {
-        let error = refused(words);
-        assert!(format!("{error}").contains(says), "{words:?}: {error}");
-        assert!(!format!("{error}{:?}", error.hints).contains("secret"), "{words:?}: {error}");
-    }
+    ]);
 }
 
 #[test]
 fn hints_can_be_typed() {
-    assert_eq!(refused(&["-yq", "pkg"]).hints, ["write the options apart: `-y -q`"]);
+    assert_eq!(refused(&["-yp", "pkg"]).hints, ["write the options apart: `-y -p`"]);
+    assert_eq!(refused(&["-yq", "pkg", "-x"]).hints, ["put `--` before the package: `npx-safe -yq -- pkg --option`"]);
     assert_eq!(refused(&["-y pkg"]).hints, ["write several: \"-y\", \"pkg\""]);
-    assert_eq!(refused(&["--y", "pkg"]).hints, ["write `-y`"]);
-    assert_eq!(refused(&["-yes", "pkg"]).hints, ["write `--yes`"]);
+    assert_eq!(refused(&["--ye", "pkg"]).hints, ["write `--yes`"]);
     assert_eq!(refused(&["--pacakge=a", "b"]).hints[0], "did you mean `--package`?");
     assert_eq!(refused(&["--call", "x"]).kind, Kind::Refused);
 }
@@ -186,6 +208,15 @@ fn help_and_version_win_over_a_package() {
     }
     assert_eq!(run(&["pkg", "--version"]).args, ["--version"]);
     run(&["--version", "--no-version", "-y", "pkg"]);
+}
+
+#[test]
+fn options_of_node() {
+    let options = |words: &[&str]| run(words).node_options;
+    assert_eq!(options(&["pkg", "--node-options=--no-warnings"]), None);
+    assert_eq!(options(&["-y", "--node-options=--no-warnings", "pkg"]).as_deref(), Some("--no-warnings"));
+    let words = ["--node-options=--no-warnings", "--node-options= --trace-warnings --no-deprecation", "pkg"];
+    assert_eq!(options(&words).as_deref(), Some("--trace-warnings --no-deprecation"));
 }
 
 #[test]

@@ -50,6 +50,12 @@ pub enum Effect {
     Python,
     /// `--registry`, `--default-index`, `--index-url`: where to look packages up.
     Registry,
+    /// `--prerelease`: whether pre-releases count.
+    Prerelease,
+    /// `--node-options`: options of Node itself.
+    NodeOptions,
+    /// The name of a package; nothing else about it matters, but the tool fails on other values.
+    Name,
     /// `--help`.
     Help,
     /// `--version`.
@@ -132,6 +138,18 @@ impl Table {
         self.0
     }
 
+    /// The row that has exactly this name, and the name.
+    pub fn find_known(self, name: &str) -> Option<(&'static str, &'static OptionRow)> {
+        let row = self.find(name)?;
+        row.names.iter().find(|known| **known == name).map(|known| (*known, row))
+    }
+
+    /// The one long name that starts with these letters.
+    pub fn expanded(self, letters: &str) -> Option<&'static str> {
+        let mut names = self.names().filter(|name| name.strip_prefix("--").is_some_and(|n| n.starts_with(letters)));
+        names.next().filter(|_| names.next().is_none())
+    }
+
     /// All names.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         self.0.iter().flat_map(|row| row.names.iter().copied())
@@ -140,11 +158,13 @@ impl Table {
     /// What was probably meant by a name that is not in the table.
     pub fn nearest(self, name: &str) -> Option<&'static str> {
         let bare = name.trim_start_matches('-');
-        if bare.len() < 3 {
+        // No name is longer, and comparing takes the time of both lengths multiplied.
+        if bare.len() < 3 || bare.len() > 48 {
             return None;
         }
         self.names()
-            .filter(|known| known.starts_with("--"))
+            // The distance is at least the difference of the lengths.
+            .filter(|known| known.starts_with("--") && known.len().abs_diff(bare.len() + 2) <= 2)
             .map(|known| (strsim::damerau_levenshtein(bare, known.trim_start_matches('-')), known))
             .filter(|&(distance, _)| distance <= 2 && distance * 3 <= bare.len())
             .min()
@@ -182,7 +202,9 @@ mod tests {
                 | Effect::From
                 | Effect::With
                 | Effect::Python
-                | Effect::Registry => {
+                | Effect::Registry
+                | Effect::NodeOptions
+                | Effect::Name => {
                     assert_eq!(row.arity, Arity::Value, "{:?}", row.names);
                 }
                 Effect::RefusedOn(_) | Effect::RefusedOff(_) => {

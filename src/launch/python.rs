@@ -51,11 +51,15 @@ pub fn interpreter(word: &str) -> Result<Option<Option<String>>> {
     Ok(None)
 }
 
-/// Whether the word is the interpreter's name, alone or with a version behind it.
+/// Whether the word is the interpreter's name, alone or with a version behind it. `python3-saml` is a package.
 fn is_named(lower: &str, name: &str) -> bool {
-    lower
-        .strip_prefix(name)
-        .is_some_and(|rest| rest.is_empty() || rest.starts_with(|c: char| c.is_ascii_digit() || "@<>=!~".contains(c)))
+    lower.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with('@') || is_version(rest))
+}
+
+/// Whether uv may take it for a version: `3.12`, `>=3.12`, and with a variant `3.13t` or `3.13+debug`.
+fn is_version(rest: &str) -> bool {
+    let bare = rest.split('+').next().unwrap_or(rest).trim_end_matches(['t', 'd']);
+    Version::from_str(bare).is_ok() || VersionSpecifiers::from_str(rest).is_ok()
 }
 
 fn refuse_other(lower: &str, typed: &str) -> Result<()> {
@@ -146,6 +150,9 @@ mod tests {
             ("python>=3.11", Some(Some(">=3.11"))),
             ("python@>=3.11", Some(Some(">=3.11"))),
             ("python-dotenv", None),
+            ("python3-saml", None),
+            ("python3_openid", None),
+            ("pypy3-tools", None),
             ("pythonw", None),
             ("python_x", None),
             ("cp311", None),
@@ -155,7 +162,17 @@ mod tests {
             let want = want.map(|v: Option<&str>| v.map(str::to_owned));
             assert_eq!(interpreter(word), Ok(want), "{word}");
         }
-        for word in ["python@foo", "python@latest", "python@", "pypy@3.10", "pypy", "python2.7"] {
+        for word in [
+            "python@foo",
+            "python@latest",
+            "python@",
+            "pypy@3.10",
+            "pypy",
+            "pypy310",
+            "python2.7",
+            "python3.13t",
+            "python3.14-dev",
+        ] {
             assert!(interpreter(word).is_err(), "{word}");
         }
     }

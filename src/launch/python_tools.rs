@@ -33,6 +33,8 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<L
         args: args.to_vec(),
         python,
         registry: said.registry,
+        prerelease: said.prerelease,
+        node_options: said.node_options,
         tighten: said.tighten,
         environment: Vec::new(),
     })

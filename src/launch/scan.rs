@@ -5,8 +5,9 @@
 use std::ffi::{OsStr, OsString};
 
 use super::option::{Arity, Effect, OptionRow, Table};
-use super::{Launcher, Tighten, dashed, index, no_value, text};
+use super::{Launcher, Tighten, dashed, index, no_value, node, text, uvx};
 use crate::error::{Error, Result};
+use crate::package::pypi::PypiName;
 use crate::package::shown;
 
 /// How one tool reads its options.
@@ -32,6 +33,8 @@ pub struct Said {
     pub from: Option<String>,
     pub python: Option<String>,
     pub registry: Option<String>,
+    pub prerelease: bool,
+    pub node_options: Option<String>,
     pub tighten: Tighten,
     pub help: bool,
     pub version: bool,
@@ -131,6 +134,7 @@ impl Said {
         match row.effect {
             Effect::Help => self.help = on,
             Effect::Version => self.version = on,
+            Effect::Prerelease => self.prerelease |= on,
             Effect::Refused(refusal) => return Err(refusal.error(name)),
             Effect::RefusedOn(refusal) if on => return Err(refusal.error(name)),
             Effect::RefusedOff(refusal) if !on => return Err(refusal.error(name)),
@@ -150,13 +154,15 @@ impl Said {
         if let Effect::Refused(refusal) = row.effect {
             return Err(refusal.error(name));
         }
+        let joined = value.is_some();
         let (value, after) = match (value, after.split_first()) {
             (Some(value), _) => (OsStr::new(value), after),
             (None, Some((next, after))) => (next.as_os_str(), after),
             (None, None) => return Err(no_value(name)),
         };
-        // Every parser has its own ideas about empty values and those with dashes.
-        if value.is_empty() || dashed(value) {
+        // Every parser has its own ideas about empty values and those with dashes. Node's options
+        // all have dashes: after `=` all take them.
+        if value.is_empty() || (dashed(value) && !(joined && row.effect == Effect::NodeOptions)) {
             return Err(no_value(name));
         }
         let value = text(value)?;
@@ -166,6 +172,9 @@ impl Said {
             Effect::From => once(name, &mut self.from, value.to_owned())?,
             Effect::Python => once(name, &mut self.python, value.to_owned())?,
             Effect::Registry => once(name, &mut self.registry, index::parse(name, value)?)?,
+            Effect::Prerelease => self.prerelease |= uvx::prerelease(name, OsStr::new(value))?,
+            Effect::NodeOptions => once(name, &mut self.node_options, node::parse(name, value)?)?,
+            Effect::Name => drop(PypiName::parse(value)?),
             Effect::Only(values, refusal) if !values.contains(&value) => return Err(refusal.error(name)),
             _ => {}
         }

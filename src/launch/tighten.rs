@@ -14,6 +14,8 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ("--safe-level=strict", "take away everything that was not granted"),
 ];
 
+/// So many variables that looking through them still takes no time.
+const MOST: usize = 1000;
 const ALL: &str = "`--safe-plan`, `--safe-ro`, `--safe-net=none`, `--safe-env=NAME` and `--safe-level=strict`";
 
 impl Tighten {
@@ -34,6 +36,10 @@ impl Tighten {
             ("--safe-level", Some("strict")) => self.strict = true,
             ("--safe-env", Some(name)) if is_variable(name) => {
                 let names = self.env.get_or_insert_default();
+                if names.len() == MOST {
+                    return Err(Error::usage(format!("`--safe-env` names more than {MOST} variables"))
+                        .hint("name only those that the program needs"));
+                }
                 if !names.iter().any(|n| n == name) {
                     names.push(name.to_owned());
                 }

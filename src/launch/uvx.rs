@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use super::option::uvx::TABLE;
+use super::option::uvx::{self as options, TABLE};
 use super::option::{Arity, Effect, OptionRow};
 use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, python, text, unknown_option};
 use crate::error::{Error, Result};
@@ -48,6 +48,8 @@ struct Line {
     with: Vec<PypiSpec>,
     python: Option<Option<String>>,
     registry: Option<String>,
+    prerelease: bool,
+    seen: Vec<&'static str>,
     tighten: Tighten,
 }
 
@@ -61,6 +63,7 @@ impl Line {
             None => (word, None),
         };
         let row = TABLE.find(name).ok_or_else(|| unknown(name))?;
+        self.see(row, name)?;
         if row.arity == Arity::Value {
             return self.with_value(row, name, value, after).map(Step::Go);
         }
@@ -84,6 +87,7 @@ impl Line {
         while let Some((_, letter)) = letters.next() {
             let name = format!("-{letter}");
             let row = TABLE.find(&name).ok_or_else(|| unknown(&name))?;
+            self.see(row, &name)?;
             if row.arity == Arity::Value {
                 let rest = letters.next().map(|(i, _)| &word[i..]);
                 let value = rest.map(|v| v.strip_prefix('=').unwrap_or(v));
@@ -96,11 +100,31 @@ impl Line {
         Ok(Step::Go(after))
     }
 
-    fn flag(&self, row: &OptionRow, name: &str) -> Result<Option<Request>> {
+    /// uv takes most options once, and some not together.
+    fn see(&mut self, row: &OptionRow, name: &str) -> Result<()> {
+        let Some(name) = row.names.iter().copied().find(|known| *known == name).map(options::canonical) else {
+            return Ok(());
+        };
+        if self.seen.contains(&name) {
+            return if options::repeatable(name) { Ok(()) } else { Err(twice(name)) };
+        }
+        if let Some(other) = options::conflict(name, &self.seen) {
+            return Err(Error::usage(format!("uvx does not take `{other}` and `{name}` together"))
+                .hint("leave one of them out"));
+        }
+        self.seen.push(name);
+        Ok(())
+    }
+
+    fn flag(&mut self, row: &OptionRow, name: &str) -> Result<Option<Request>> {
         match row.effect {
             Effect::Help => Ok(Some(Request::Help)),
             Effect::Version => Ok(Some(Request::Version)),
             Effect::Refused(refusal) | Effect::RefusedOn(refusal) => Err(refusal.error(name)),
+            Effect::Prerelease => {
+                self.prerelease = true;
+                Ok(None)
+            }
             _ => Ok(None),
         }
     }
@@ -133,6 +157,8 @@ impl Line {
                     self.with.push(PypiSpec::parse_requirement(requirement)?);
                 }
             }
+            Effect::Prerelease => self.prerelease |= prerelease(name, value)?,
+            Effect::Name => drop(PypiName::parse(text(value)?)?),
             Effect::Only(values, refusal) if !values.iter().any(|v| value == *v) => {
                 return Err(refusal.error(name));
             }
@@ -166,6 +192,8 @@ impl Line {
             args: args.to_vec(),
             python,
             registry: self.registry,
+            prerelease: self.prerelease,
+            node_options: None,
             tighten: self.tighten,
             environment: Vec::new(),
         })
@@ -174,10 +202,22 @@ impl Line {
 
 /// clap refuses a single-valued option that is given twice, and so do we.
 fn once<T>(name: &str, slot: &mut Option<T>, value: T) -> Result<()> {
-    if slot.replace(value).is_some() {
-        return Err(Error::usage(format!("`{name}`, or another name of it, is given twice")).hint("give it once"));
+    if slot.replace(value).is_some() { Err(twice(name)) } else { Ok(()) }
+}
+
+fn twice(name: &str) -> Error {
+    Error::usage(format!("`{name}`, or another name of it, is given twice")).hint("give it once")
+}
+
+/// Whether the value of `--prerelease` lets pre-releases count as other versions do.
+pub(super) fn prerelease(name: &str, value: &OsStr) -> Result<bool> {
+    match value.to_str() {
+        Some("allow") => Ok(true),
+        // What uv does anyway.
+        Some("if-necessary-or-explicit") => Ok(false),
+        _ => Err(Error::refused(format!("`{name}` can only be `allow` or `if-necessary-or-explicit` here"))
+            .hint("leave it out, and name a pre-release itself: `uvx-safe pkg@2.0rc1`")),
     }
-    Ok(())
 }
 
 /// `--python 3.11` and `python@3.12` can't both be meant (uv: "Received multiple Python version requests").
@@ -217,8 +257,8 @@ pub(super) fn split_with(value: &str) -> Vec<&str> {
 /// The command that goes with `--from`. What Windows calls `x.exe` is `x` in the container.
 pub(super) fn executable(word: &OsStr) -> Result<String> {
     let name = command_name(Launcher::Uvx, word)?;
-    let bare = name.strip_suffix(".exe").filter(|bare| !bare.is_empty());
-    Ok(bare.map_or_else(|| name.clone(), str::to_owned))
+    let bare = name.trim_end_matches(".exe");
+    Ok(if bare.is_empty() { name } else { bare.to_owned() })
 }
 
 /// uvx takes `x.py` for a script that somebody wants to run, even if there is a package of that

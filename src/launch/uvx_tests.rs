@@ -62,6 +62,15 @@ fn lines_that_uvx_runs() {
         assert_eq!(launch.args, line(args), "{words:?}");
         assert_eq!(launch.launcher, Launcher::Uvx);
     }
+    for (words, want) in [
+        (&["--prerelease=allow", "pkg"][..], true),
+        (&["--prerelease", "allow", "--from", "a", "b"], true),
+        (&["--pre", "pkg"], true),
+        (&["--prerelease", "if-necessary-or-explicit", "pkg"], false),
+        (&["pkg", "--pre"], false),
+    ] {
+        assert_eq!(run(words).prerelease, want, "{words:?}");
+    }
 }
 
 #[test]
@@ -117,7 +126,13 @@ fn lines_that_are_refused() {
         (&["--extra-index-url", "https://h/", "pkg"], "--extra-index-url"),
         (&["--index=https://h/", "pkg"], "--index"),
         (&["--no-index", "pkg"], "--no-index"),
-        (&["--prerelease=allow", "pkg"], "--prerelease"),
+        (&["--prerelease=disallow", "pkg"], "--prerelease"),
+        (&["--pre", "--prerelease", "allow", "pkg"], "together"),
+        (&["-q", "--verbose", "pkg"], "together"),
+        (&["--isolated", "--isolated", "pkg"], "twice"),
+        (&["-n", "--no-cache-dir", "pkg"], "twice"),
+        (&["--link-mode", "move", "pkg"], "--link-mode"),
+        (&["--refresh-package", "a b", "pkg"], "not a package name"),
         (&["--exclude-newer", "7 days", "pkg"], "--exclude-newer"),
         (&["--trusted-host", "h", "pkg"], "--trusted-host"),
         (&["--offline", "pkg"], "--offline"),

@@ -55,6 +55,18 @@ impl UnsupportedForm {
     }
 }
 
+/// No name with a version, a range or a URL is longer than this; the time that some ranges take grows faster than they do.
+const MAX_SPEC: usize = 2048;
+
+/// Refuses what is too long to name a package.
+fn bounded(text: &str) -> crate::error::Result<()> {
+    if text.len() <= MAX_SPEC {
+        return Ok(());
+    }
+    Err(Error::usage(format!("`{}` is too long to name a package", shown(text)))
+        .hint("name a package of the registry, with or without a version: `pkg` or `pkg@1.2.3`"))
+}
+
 /// Text from a line for an error: no control characters, no password of a URL, not endless.
 pub(crate) fn shown(text: &str) -> String {
     let mut text = text.to_owned();

@@ -8,7 +8,7 @@ use std::fmt;
 use percent_encoding::percent_decode_str;
 
 use super::source::{self, GitSource, Reference, Source};
-use super::{UnsupportedForm, hosted, shown};
+use super::{UnsupportedForm, bounded, hosted, shown};
 use crate::error::{Error, Result};
 
 /// No name in the registry is longer (validate-npm-package-name, "name can no longer contain
@@ -123,6 +123,7 @@ impl NpmSpec {
     /// `name@` before it (npm-package-arg 13). An alias is read as the package that it stands
     /// for: only the folder's name would differ.
     pub fn parse(text: &str) -> Result<Self> {
+        bounded(text)?;
         let (name, typed) = split(text);
         let form = form_of(typed);
         // Without a form it would be a tag of no package, which npm refuses.
@@ -199,7 +200,7 @@ fn parse_request(typed: &str, text: &str) -> Result<NpmRequest> {
 
 /// `1.2.3`, `v1.2.3`, `=1.2.3`. The crate is content with a version at the start of the text
 /// (`1.0.0 - 2.0.0` would be 1.0.0), so the whole of it is checked here first.
-fn parse_version(typed: &str) -> Option<nodejs_semver::Version> {
+pub(crate) fn parse_version(typed: &str) -> Option<nodejs_semver::Version> {
     let bare = typed.strip_prefix('=').unwrap_or(typed);
     let bare = bare.strip_prefix('v').unwrap_or(bare);
     is_version(bare).then(|| nodejs_semver::Version::parse(bare).ok())?

@@ -8,7 +8,7 @@ use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
 use pep508_rs::{ExtraName, PackageName};
 
 use super::source::{self, GitSource, Reference, Source};
-use super::{UnsupportedForm, shown};
+use super::{UnsupportedForm, bounded, shown};
 use crate::error::{Error, Result};
 
 /// A project name in its normalised form (PEP 503).
@@ -71,6 +71,7 @@ impl PypiSpec {
     /// Parses what uvx takes as COMMAND and after `--from`: `name@version`, `name@latest`, or a
     /// PEP 508 requirement (uv, `crates/uv/src/commands/tool/mod.rs`, `Target::parse`).
     pub fn parse_command(text: &str) -> Result<Self> {
+        bounded(text)?;
         if let Some((left, version)) = text.split_once('@') {
             let request = if version == "latest" {
                 Some(PypiRequest::Latest)
@@ -90,6 +91,7 @@ impl PypiSpec {
     /// would be a file.
     pub fn parse_requirement(text: &str) -> Result<Self> {
         let text = text.trim();
+        bounded(text)?;
         if let Some(source) = read_source(text, text)? {
             return Self::new("", source.extras, PypiRequest::Source(source.source));
         }

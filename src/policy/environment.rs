@@ -139,6 +139,10 @@ fn own(asked: &Asked<'_>, network: Network) -> Vec<(OsString, OsString)> {
         let settings = [("COUNT", "1"), ("KEY_0", "safe.directory"), ("VALUE_0", "*")];
         own.extend(settings.map(|(name, value)| (format!("GIT_CONFIG_{name}").into(), value.into())));
     }
+    // npm's option wins over the variable, too.
+    if let Some(options) = asked.node_options {
+        own.push(("NODE_OPTIONS".into(), options.into()));
+    }
     if network != Network::None {
         for name in ["SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE"] {
             own.push((name.into(), "/jitbox/ca.pem".into()));

@@ -61,6 +61,8 @@ pub struct Asked<'a> {
     pub config: &'a Config,
     /// The line's own restrictions.
     pub tighten: &'a Tighten,
+    /// The line's `--node-options`.
+    pub node_options: Option<&'a str>,
     /// Paths among the arguments that exist.
     pub paths: Vec<Found>,
     /// Variables that the line itself sets; they are in the environment, too.

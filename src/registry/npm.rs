@@ -18,7 +18,7 @@ use super::settings::Settings;
 use super::shown;
 use crate::error::{Error, Kind, Result};
 use crate::image::base;
-use crate::package::npm::{NpmRequest, NpmSpec};
+use crate::package::npm::{NpmRequest, NpmSpec, parse_version};
 use crate::package::{Ecosystem, PinnedPackage};
 
 /// The short form of package metadata, with a fall-back for registries that have only the long
@@ -268,11 +268,11 @@ impl Packument {
     }
 
     fn exact(&self, version: &Version, prefer: &Preference<'_>) -> Option<(Version, &Manifest)> {
-        let same = |text: &str| Version::parse(text).is_ok_and(|v| v == *version);
+        let same = |text: &str| parse_version(text).is_some_and(|v| v == *version);
         let text = version.to_string();
         let (text, manifest) =
             self.versions.get_key_value(&text).or_else(|| self.versions.iter().find(|(text, _)| same(text)))?;
-        self.in_time(text, prefer).then_some((Version::parse(text).ok()?, manifest))
+        self.in_time(text, prefer).then_some((parse_version(text)?, manifest))
     }
 
     /// What the tag names; if that is too new, the best that is not above it.
@@ -281,7 +281,7 @@ impl Packument {
         if !self.in_time(text, prefer) {
             return self.best(&format!("<={text}"), prefer);
         }
-        Some((Version::parse(text).ok()?, self.versions.get(text)?))
+        Some((parse_version(text)?, self.versions.get(text)?))
     }
 
     /// The preferred tag's version if it satisfies the range and nothing speaks against it; else
@@ -291,7 +291,7 @@ impl Packument {
         let any = range == "*";
         let range = Range::parse(range).ok()?;
         if let Some(text) = self.dist_tags.get(prefer.tag).filter(|text| self.in_time(text, prefer))
-            && let (Ok(version), Some(manifest)) = (Version::parse(text), self.versions.get(text))
+            && let (Some(version), Some(manifest)) = (parse_version(text), self.versions.get(text))
             && (any || version.satisfies(&range))
             && manifest.engine_ok()
             && manifest.deprecated().is_none()
@@ -301,7 +301,7 @@ impl Packument {
         self.versions
             .iter()
             .filter(|(text, _)| self.in_time(text, prefer))
-            .filter_map(|(text, manifest)| Some((Version::parse(text).ok()?, manifest)))
+            .filter_map(|(text, manifest)| Some((parse_version(text)?, manifest)))
             .filter(|(version, _)| version.satisfies(&range))
             .min_by_key(|(version, manifest)| {
                 let (current, engine) = (manifest.deprecated().is_none(), manifest.engine_ok());

@@ -40,13 +40,14 @@ pub struct PypiRelease {
 }
 
 /// Decides on one version of what `spec` names. `index` is the line's own (`--default-index`),
-/// `python` what it asks for (`--python`).
+/// `python` what it asks for (`--python`); `prerelease` takes pre-releases as any other version.
 pub fn resolve(
     client: &Client,
     settings: &Settings,
     index: Option<&str>,
     spec: &PypiSpec,
     python: Option<&str>,
+    prerelease: bool,
 ) -> Result<PypiRelease> {
     let settings = settings.python.with_default(index)?;
     let pythons = python_candidates(python)?;
@@ -56,7 +57,8 @@ pub fn resolve(
     let name = known.as_str();
     let (index, files) = fetch(client, &settings, name)?;
     let releases = by_version(files);
-    let prefer = Preference { prerelease: settings.prerelease, newest: settings.newest.as_deref() };
+    let prerelease = if prerelease { Prerelease::Allow } else { settings.prerelease };
+    let prefer = Preference { prerelease, newest: settings.newest.as_deref() };
     let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH, prefer)
         .ok_or_else(|| no_match(&releases, spec, python, prefer))?;
     Ok(PypiRelease {

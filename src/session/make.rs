@@ -130,7 +130,11 @@ impl Session<'_> {
             Ecosystem::Pypi => {
                 let python = settings.python.with_default(launch.registry.as_deref())?;
                 let variables = python.uv_public_env();
-                let public = variables.iter().map(|(k, v)| format!("export {k}={}\n", shell_words::quote(v))).collect();
+                let mut public: String =
+                    variables.iter().map(|(k, v)| format!("export {k}={}\n", shell_words::quote(v))).collect();
+                if launch.prerelease {
+                    public.push_str("export UV_PRERELEASE=allow\n");
+                }
                 (public, python.netrc_secret())
             }
         };
@@ -210,7 +214,7 @@ impl Session<'_> {
                             }
                             found.release
                         }
-                        _ => pypi::resolve(&client, settings, registry, spec, asked.as_deref())?,
+                        _ => pypi::resolve(&client, settings, registry, spec, asked.as_deref(), launch.prerelease)?,
                     };
                     if i == 0 {
                         // A source without a name runs what is called as the package calls itself.

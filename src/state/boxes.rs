@@ -30,6 +30,9 @@ pub struct Request {
     /// but the public registry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sources: Option<String>,
+    /// Pre-releases count as other versions do.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub prerelease: bool,
     /// What the image is for.
     pub architecture: Architecture,
 }
@@ -43,6 +46,7 @@ impl Request {
             python,
             registry: launch.registry.clone(),
             sources,
+            prerelease: launch.prerelease,
             architecture,
         }
     }

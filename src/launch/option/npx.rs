@@ -33,13 +33,7 @@ const ROWS: &[OptionRow] = &[
         &["--script-shell", "--shell"],
         refused("names a shell, and no shell is involved here", "leave it out: the command is started directly"),
     ),
-    value(
-        &["--node-options"],
-        refused(
-            "can load files and open ports in the server's Node.js",
-            "leave it out, or set NODE_OPTIONS in the client's `env` for this server",
-        ),
-    ),
+    value(&["--node-options"], Effect::NodeOptions),
     value(&["--workspace", "-w"], refused("runs in a workspace of this folder, which has no say here", "leave it out")),
     switch(
         &["--workspaces", "-ws", "--include-workspace-root", "-iwr"],
@@ -101,6 +95,22 @@ const ROWS: &[OptionRow] = &[
             "add the registry's CA to the system, or name its file in NODE_EXTRA_CA_CERTS",
         ),
     ),
+    // What only one of npm 11 and npm 12 has, and the other takes for something else.
+    switch(&["--shrinkwrap"], refused("is unknown to npm 12", "leave it out")),
+    switch(
+        &[
+            "--allow-unused-patches",
+            "--ignore-extension",
+            "--ignore-patch-failures",
+            "--keep-edit-dir",
+            "--strict-npmrc",
+        ],
+        refused("is unknown to npm 11", "leave it out"),
+    ),
+    value(
+        &["--edit-dir", "--extension-file", "--global-ignore-file", "--patches-dir", "--to"],
+        refused("is unknown to npm 11", "leave it out"),
+    ),
     switch(&["--browser"], refused("takes the next word, even the package", "leave it out")),
     // npx itself has removed these; the last ones take the next word with them.
     flag(&["--always-spawn", "--ignore-existing"], Effect::Harmless),
@@ -141,7 +151,7 @@ const HARMLESS_SWITCHES: &[&str] = &[
     "--packages-all", "--parseable", "--prefer-dedupe", "--prefer-offline", "--prefer-online",
     "--production", "--progress", "--provenance", "--read-only", "--rebuild-bundle", "--save", "-S",
     "--save-bundle", "-B", "--save-dev", "-D", "--save-exact", "-E", "--save-optional", "-O",
-    "--save-peer", "--save-prod", "-P", "--shrinkwrap", "--sign-git-commit", "--sign-git-tag",
+    "--save-peer", "--save-prod", "-P", "--sign-git-commit", "--sign-git-tag",
     "--strict-allow-scripts", "--strict-peer-deps", "--timing", "--unicode", "--update-notifier",
     "--workspaces-update",
 ];

@@ -37,7 +37,7 @@ const ROWS: &[OptionRow] = &[
         refused(NO_FILE, "name the versions themselves: `--with 'pkg<2'`"),
     ),
     value(&["--env-file"], refused(NO_FILE, "set the variables in the client's `env` for this server")),
-    value(&["--config-file"], refused(NO_FILE, "leave it out")),
+    value(&["--config-file", "--project"], refused(NO_FILE, "leave it out")),
     value(
         &["--directory"],
         refused(
@@ -62,21 +62,8 @@ const ROWS: &[OptionRow] = &[
             "add the index's CA to the system, or name its file in SSL_CERT_FILE",
         ),
     ),
-    value(
-        &["--prerelease"],
-        only(
-            &["if-necessary-or-explicit", "explicit", "if-necessary"],
-            "changes which versions are chosen, which is not supported",
-            "name the pre-release itself, as in `uvx-safe pkg@2.0rc1`",
-        ),
-    ),
-    flag(
-        &["--pre"],
-        refused(
-            "changes which versions are chosen, which is not supported",
-            "name the pre-release itself, as in `uvx-safe pkg@2.0rc1`",
-        ),
-    ),
+    value(&["--prerelease"], Effect::Prerelease),
+    flag(&["--pre"], Effect::Prerelease),
     value(&["--resolution"], only(&["highest"], "changes which versions are chosen, which is not supported", PIN)),
     value(
         &["--exclude-newer", "--exclude-newer-package", "--prerelease-package"],
@@ -112,10 +99,63 @@ const ROWS: &[OptionRow] = &[
         refused("shows uv's settings, and uv is not run here", "type `--safe-plan` in its place"),
     ),
     value(&["--generate-shell-completion"], refused("is about uv's own shell completion", "leave it out")),
-    // Everything else speaks of uv's output, cache, projects: no meaning, no harm.
+    // Everything else speaks of uv's output, cache, projects: no meaning, no harm. But uv fails on
+    // values that it does not know.
+    value(&["--color"], one_of(&["auto", "always", "never"])),
+    value(&["--link-mode"], one_of(&["clone", "copy", "hardlink", "symlink"])),
+    value(&["--fork-strategy"], one_of(&["fewest", "requires-python"])),
+    value(&["--index-strategy"], one_of(&["first-index", "unsafe-first-match", "unsafe-best-match"])),
+    value(&["--python-fetch"], one_of(&["automatic", "manual", "never"])),
+    value(&["--python-preference"], one_of(&["only-managed", "managed", "system", "only-system"])),
+    value(NAMES, Effect::Name),
     flag(HARMLESS_FLAGS, Effect::Harmless),
-    value(HARMLESS_VALUES, Effect::Harmless),
+    value(&["--cache-dir", "--preview-feature", "--preview-features"], Effect::Harmless),
 ];
+
+const fn one_of(values: &'static [&'static str]) -> Effect {
+    only(values, "does not know this value", "leave it out: it changes nothing here")
+}
+
+/// Names that mean one option; uv takes most options only once.
+const SAME: &[(&str, &str)] = &[
+    ("--compile", "--compile-bytecode"),
+    ("--no-cache-dir", "--no-cache"),
+    ("-n", "--no-cache"),
+    ("-q", "--quiet"),
+    ("-U", "--upgrade"),
+    ("-v", "--verbose"),
+];
+
+/// Options that may be given more than once.
+const REPEATABLE: &[&str] = &["--preview-feature", "--preview-features", "--quiet", "--verbose", "--with", "-w"];
+
+/// Options that uv does not take together.
+const CONFLICTS: &[(&str, &str)] = &[
+    ("--quiet", "--verbose"),
+    ("--pre", "--prerelease"),
+    ("--color", "--no-color"),
+    ("--allow-python-downloads", "--no-python-downloads"),
+    ("--managed-python", "--python-preference"),
+    ("--no-managed-python", "--python-preference"),
+];
+
+/// The option's one name, by which [`repeatable`] and [`conflict`] know it.
+pub fn canonical(name: &'static str) -> &'static str {
+    SAME.iter().find(|(other, _)| *other == name).map_or(name, |(_, one)| one)
+}
+
+/// Whether the option may be given more than once.
+pub fn repeatable(canonical: &str) -> bool {
+    REPEATABLE.contains(&canonical) || NAMES.contains(&canonical)
+}
+
+/// Which of the options before it uv does not take together with this one.
+pub fn conflict(canonical: &str, before: &[&'static str]) -> Option<&'static str> {
+    before
+        .iter()
+        .copied()
+        .find(|other| CONFLICTS.iter().any(|pair| *pair == (canonical, other) || *pair == (other, canonical)))
+}
 
 #[rustfmt::skip]
 const HARMLESS_FLAGS: &[&str] = &[
@@ -130,10 +170,9 @@ const HARMLESS_FLAGS: &[&str] = &[
     "-v",
 ];
 
+/// Options that take a package's name and change nothing here.
 #[rustfmt::skip]
-const HARMLESS_VALUES: &[&str] = &[
-    "--cache-dir", "--color", "--fork-strategy", "--index-strategy", "--link-mode",
-    "--no-build-package", "--no-sources-package", "--preview-feature", "--preview-features",
-    "--project", "--python-fetch", "--python-preference", "--refresh-package",
-    "--reinstall-package", "--upgrade-group", "--upgrade-package", "-P",
+const NAMES: &[&str] = &[
+    "--no-build-package", "--no-sources-package", "--refresh-package", "--reinstall-package",
+    "--upgrade-group", "--upgrade-package", "-P",
 ];
