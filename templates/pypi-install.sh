@@ -9,7 +9,7 @@ if ! command -v uv >/dev/null; then
   /tmp/uv/bin/pip install --quiet --disable-pip-version-check --no-cache-dir uv
   uv=/tmp/uv/bin/uv
 fi
-export UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never HOME=/tmp/home
+export UV_HTTP_RETRIES=8 UV_NO_CACHE=1 UV_LINK_MODE=copy UV_PYTHON_DOWNLOADS=never HOME=/tmp/home
 "$uv" venv --quiet --python "$python" /app/venv
 # Where the lock says that its own wheels are.
 ln -s /jitbox /work

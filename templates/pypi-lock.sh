@@ -16,6 +16,8 @@ while read -r name; do take "archives/$name"; done
 # shellcheck disable=SC1091
 . ./index
 export HOME=/work SSL_CERT_FILE=/work/ca.pem PIP_CERT=/work/ca.pem NETRC=/work/netrc UV_CACHE_DIR=/work/cache
+# A bridge that changes its address (netavark before 1.9) is dead for longer than uv would try.
+export UV_HTTP_RETRIES=8
 uv=uv
 if ! command -v uv >/dev/null; then
   python3 -m venv /work/uv >&2

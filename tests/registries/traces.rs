@@ -12,7 +12,7 @@ use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 
 use crate::support::lane::processes;
-use crate::support::{Home, run};
+use crate::support::{Home, run, wait_for};
 
 /// Looks at all processes' arguments and environments until it is asked.
 pub struct Watch {
@@ -123,24 +123,28 @@ fn search_engine(home: &Home, secrets: &[&str], sign: &str, started: SystemTime)
     assert!(root.starts_with('/'), "{root}");
     let runtime = format!("{}/jitbox", lane.env["XDG_RUNTIME_DIR"]);
     let since = started.duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs();
-    let grep = |texts: &[&str]| {
-        let list = home.write("list", &texts.iter().map(|t| format!("{t}\n")).collect::<String>());
+    let list = home.write("list", &[&[sign], secrets].concat().iter().map(|t| format!("{t}\n")).collect::<String>());
+    // Files with a secret; none if the search did not come as far as the image: find gives up when a folder goes.
+    let look = || {
         // As root, who may read the files of all of a lane's users.
         let mut command = if lane.is_rootless() { Command::new("sh") } else { lane.command("sh") };
-        command.args(["-c", GREP, "sh"]).arg(list).arg(since.to_string()).args([&root, &runtime]);
-        run(command, b"").text()
+        command.args(["-c", GREP, "sh"]).arg(&list).arg(since.to_string()).args([&root, &runtime]);
+        let text = run(command, b"").text();
+        let with = |part: &str| -> Vec<String> {
+            text.lines().filter_map(|line| line.strip_suffix(part)).map(str::to_owned).collect()
+        };
+        let found: Vec<Vec<String>> = secrets.iter().map(|secret| with(secret)).collect();
+        (!with(sign).is_empty()).then(|| found.concat())
     };
-    assert!(!grep(&[sign]).is_empty(), "the image's own text was not found in {root}");
     // Another test may be fetching with the same login right now: what is left stays.
     let deadline = Instant::now() + Duration::from_secs(60);
-    let mut found = grep(secrets);
+    let mut found = wait_for(&format!("the image's own text in {root}"), look);
     while !found.is_empty() && Instant::now() < deadline {
         std::thread::sleep(Duration::from_secs(1));
-        let again = grep(secrets);
-        found =
-            found.lines().filter(|file| again.lines().any(|f| f == *file)).map(|file| format!("{file}\n")).collect();
+        let again = wait_for(&format!("the image's own text in {root}"), look);
+        found.retain(|file| again.contains(file));
     }
-    assert_eq!(found, "");
+    assert_eq!(found, Vec::<String>::new());
     let logs = Path::new(&lane.env["HOME"]).join("../../log");
     let in_logs = |text: &str| {
         let files = std::fs::read_dir(&logs).unwrap().flatten();
@@ -151,7 +155,7 @@ fn search_engine(home: &Home, secrets: &[&str], sign: &str, started: SystemTime)
 }
 
 /// What was written or renamed since then, and has one of the texts. Something may go meanwhile.
-const GREP: &str = r#"find "$3" "$4" -newerct "@$2" -type f -exec grep -lF -f "$1" {} + 2>/dev/null"#;
+const GREP: &str = r#"find "$3" "$4" -newerct "@$2" -type f -exec grep -oaF -f "$1" /dev/null {} + 2>/dev/null"#;
 
 fn search(list: &Path, texts: &[&str], places: &[&Path]) -> String {
     std::fs::write(list, texts.iter().map(|text| format!("{text}\n")).collect::<String>()).unwrap();
