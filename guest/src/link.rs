@@ -5,10 +5,12 @@ use std::fs::File;
 use std::io::{IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
+use std::time::{Duration, Instant};
 
 use jitbox_guest::protocol::{FromGuest, Inbox, Message, ToGuest};
 use nix::cmsg_space;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{ControlMessage, ControlMessageOwned, MsgFlags, recvmsg, sendmsg};
 
 /// The descriptors of one launch.
@@ -87,6 +89,24 @@ impl Link {
                 let n = received.bytes;
                 inbox.push(&buffer[..n]);
                 n > 0
+            }
+        }
+    }
+
+    /// Waits until the other side has read all and closed the link, but no longer than `limit`.
+    /// An engine may drop what is still in its attach stream when the container ends (seen with
+    /// podman 5.4 under load); a socket keeps it.
+    pub fn wait_until_read(&mut self, limit: Duration) {
+        let until = Instant::now() + limit;
+        while let (Self::Stdio(input, ..), left) = (&*self, until.saturating_duration_since(Instant::now())) {
+            let mut fds = [PollFd::new(input.as_fd(), PollFlags::POLLIN)];
+            let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::ZERO);
+            match poll(&mut fds, timeout) {
+                Ok(0) => return,
+                Err(nix::errno::Errno::EINTR) => {}
+                Err(_) => return,
+                Ok(_) if self.read() => {}
+                Ok(_) => return,
             }
         }
     }

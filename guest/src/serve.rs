@@ -17,6 +17,9 @@ use crate::child;
 use crate::link::Link;
 use crate::watch;
 
+/// How long the other side may take to read how the program ended.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
 /// Signals that somebody outside may send to the box's PID 1; they are the program's.
 const FORWARDED: [Signal; 6] =
     [Signal::SIGTERM, Signal::SIGINT, Signal::SIGHUP, Signal::SIGQUIT, Signal::SIGUSR1, Signal::SIGUSR2];
@@ -41,6 +44,7 @@ pub fn serve(mut link: Link) -> Result<u8, String> {
         Ok(program) => program.run(link, &signals),
         Err(errno) => {
             link.send(&FromGuest::End(End::NotStarted(errno)));
+            link.wait_until_read(LAST_WORDS);
             Ok(127)
         }
     }
@@ -169,6 +173,7 @@ impl Program {
         }
         let end = self.end.unwrap_or(End::Signaled(Signal::SIGKILL as i32));
         link.send(&FromGuest::End(end));
+        link.wait_until_read(LAST_WORDS);
         Ok(match end {
             End::Exited(code) => code,
             End::Signaled(signal) => 128u8.wrapping_add(signal as u8),

@@ -1,7 +1,7 @@
 //! `jitbox rm`: removes boxes and their images.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::context::Context;
 use crate::engine::argv;
@@ -14,6 +14,9 @@ use crate::ui;
 
 /// How long an engine may take to remove an image.
 const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long the container of a program that has ended may be in the way.
+const STILL_ENDING: Duration = Duration::from_secs(5);
 
 /// Removes the boxes of these names. An image that another box uses stays.
 pub fn run(context: &Context, names: &[String]) -> Result<ExitCode> {
@@ -32,12 +35,30 @@ pub fn run(context: &Context, names: &[String]) -> Result<ExitCode> {
             }
             let command =
                 Cmd::engine(&session.engine, argv::remove_images(&session.engine, std::slice::from_ref(&record.image)));
-            let output = command.output(&[], LIMIT)?;
-            if !output.status.success() {
-                let words = last_words(&output.stderr);
+            if let Err(words) = removed(&command)? {
                 ui::note(&format!("the image `{}` stays: {words}", record.image));
             }
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Runs the command; if it fails, says in the engine's words why. The engine may still be busy
+/// with the container of a program that has just ended.
+fn removed(command: &Cmd) -> Result<std::result::Result<(), String>> {
+    let until = Instant::now() + STILL_ENDING;
+    loop {
+        let output = command.output(&[], LIMIT)?;
+        if output.status.success() {
+            return Ok(Ok(()));
+        }
+        let words = last_words(&output.stderr);
+        // docker: "container X is using its referenced image"; podman: "image is in use by a
+        // container"; nerdctl: "image is being used by running container X".
+        let in_use = ["using", "in use", "used by"].iter().any(|said| words.contains(said));
+        if !in_use || Instant::now() > until {
+            return Ok(Err(words));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
 }

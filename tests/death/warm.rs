@@ -9,12 +9,7 @@ use crate::support::run::finish;
 use crate::support::{Carrier, Home, Lane, run};
 
 /// Nobody listens there.
-const NOWHERE: [&str; 4] = [
-    "HTTPS_PROXY=http://127.0.0.1:9",
-    "HTTP_PROXY=http://127.0.0.1:9",
-    "npm_config_registry=http://127.0.0.1:9/",
-    "UV_DEFAULT_INDEX=http://127.0.0.1:9/simple",
-];
+const NOWHERE: [&str; 2] = ["HTTPS_PROXY=http://127.0.0.1:9", "HTTP_PROXY=http://127.0.0.1:9"];
 
 /// In a network namespace that has nothing but a loopback device that is down.
 pub fn without_network(lane: &'static Lane) {
