@@ -42,6 +42,26 @@ impl Argv {
     }
 }
 
+/// Options in front of every subcommand that pin docker's or nerdctl's daemon by its address.
+pub fn at_host(host: impl Into<OsString>) -> Vec<OsString> {
+    vec!["--host".into(), host.into()]
+}
+
+/// The same by the name of a docker context.
+pub fn at_context(name: &str) -> Vec<OsString> {
+    vec!["--context".into(), name.into()]
+}
+
+/// The same for podman's remote mode, by an address.
+pub fn at_url(url: &str) -> Vec<OsString> {
+    vec!["--url".into(), url.into()]
+}
+
+/// The same by the name of one of podman's connections.
+pub fn at_connection(name: &str) -> Vec<OsString> {
+    vec!["--connection".into(), name.into()]
+}
+
 /// `run`: one hardened container.
 pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
     // The user's runtime is for the packages' code. Fetching runs none of it, needs the network,

@@ -7,6 +7,11 @@ use proptest::prelude::*;
 
 use crate::launch::{Launch, Launcher, Request, parse};
 
+// Quicker than proptest.
+#[path = "../../tests/support/dice.rs"]
+mod dice;
+use dice::Dice;
+
 const BOTH: [Launcher; 2] = [Launcher::Npx, Launcher::Uvx];
 
 /// The names of all its options, each with its dashes.
@@ -173,22 +178,7 @@ fn long_lines_take_no_time() {
     }
 }
 
-/// SplitMix64: quicker than proptest, and the same lines everywhere.
-struct Dice(u64);
-
 impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % sides as u64) as usize
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
-
     fn letters(&mut self, of: &str, most: usize) -> String {
         (0..self.roll(most + 1)).map(|_| char::from(of.as_bytes()[self.roll(of.len())])).collect()
     }

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::option::npx::TABLE;
 use super::option::{Arity, Effect, OptionRow};
-use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, node, text, unknown_option};
+use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, node, text, unknown_option};
 use crate::error::{Error, Result};
 use crate::package::npm::NpmSpec;
 use crate::package::{PackageSpec, shown};
@@ -52,7 +52,7 @@ impl Line {
     }
 
     /// Reads one option and returns what comes after it and its value.
-    fn option<'a>(&mut self, word: &str, after: &'a [OsString]) -> Result<&'a [OsString]> {
+    fn option<'a>(&mut self, word: &'a str, after: &'a [OsString]) -> Result<&'a [OsString]> {
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
@@ -78,33 +78,12 @@ impl Line {
                 };
                 self.switch(row, name, on).map(|()| after)
             }
-            Arity::Value => self.with_value(row, name, value, after),
+            Arity::Value => {
+                // Node's options all have dashes.
+                let (value, after) = row.value_of(name, value, after, row.effect == Effect::NodeOptions)?;
+                self.value(row, name, value).map(|()| after)
+            }
         }
-    }
-
-    fn with_value<'a>(
-        &mut self,
-        row: &OptionRow,
-        name: &str,
-        joined: Option<&str>,
-        after: &'a [OsString],
-    ) -> Result<&'a [OsString]> {
-        let (value, after) = match (joined, after.split_first()) {
-            (Some(value), _) => (OsStr::new(value), after),
-            (None, Some((next, after))) => (next.as_os_str(), after),
-            (None, None) => return Err(no_value(name)),
-        };
-        // Refuse by name first: "needs a value" would send people the wrong way.
-        if let Effect::Refused(refusal) = row.effect {
-            return Err(refusal.error(name));
-        }
-        // Both parsers have their own ideas about empty values and those with dashes. Node's
-        // options all have dashes: after `=` both take them.
-        let node = joined.is_some() && row.effect == Effect::NodeOptions;
-        if value.is_empty() || (dashed(value) && !node) {
-            return Err(no_value(name));
-        }
-        self.value(row, name, value).map(|()| after)
     }
 
     fn switch(&mut self, row: &OptionRow, name: &str, on: bool) -> Result<()> {

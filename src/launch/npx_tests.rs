@@ -142,7 +142,7 @@ fn lines_that_mean_nothing_here() {
         (&["--yes=false", "pkg"], "forbids the install"),
         (&["-c", "a 1 && b 2", "-p", "pkg"], "`-c`"),
         (&["--call=x"], "`--call`"),
-        (&["--call"], "needs a value"),
+        (&["--call"], "line of shell"),
         (&["--node-options", "--inspect", "pkg"], "--node-options"),
         (&["--node-options=--inspect", "pkg"], "--node-options"),
         (&["--script-shell", "bash", "pkg"], "--script-shell"),

@@ -12,7 +12,10 @@ pub mod uv;
 pub mod uvx;
 pub mod yarn;
 
-use crate::error::Error;
+use std::ffi::{OsStr, OsString};
+
+use super::{dashed, no_value};
+use crate::error::{Error, Result};
 
 /// What an option takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,6 +82,31 @@ pub struct OptionRow {
     pub arity: Arity,
     /// What they mean.
     pub effect: Effect,
+}
+
+impl OptionRow {
+    /// The option's value, `joined` to it or the next word, and what comes after that. The tools'
+    /// parsers have their own ideas about empty values and those with dashes: a word with a dash is
+    /// none, and after a `=` it is one only if `dashes` says that they agree on it there.
+    pub(super) fn value_of<'a>(
+        &self,
+        name: &str,
+        joined: Option<&'a str>,
+        after: &'a [OsString],
+        dashes: bool,
+    ) -> Result<(&'a OsStr, &'a [OsString])> {
+        // Refuse by name first: "needs a value" would send people the wrong way.
+        if let Effect::Refused(refusal) = self.effect {
+            return Err(refusal.error(name));
+        }
+        let (value, after) = match (joined, after.split_first()) {
+            (Some(value), _) => (OsStr::new(value), after),
+            (None, Some((next, after))) => (next.as_os_str(), after),
+            (None, None) => return Err(no_value(name)),
+        };
+        let fits = !value.is_empty() && (!dashed(value) || (dashes && joined.is_some()));
+        if fits { Ok((value, after)) } else { Err(no_value(name)) }
+    }
 }
 
 /// Options that take nothing and can't be negated.

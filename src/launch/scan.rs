@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::option::{Arity, Effect, OptionRow, Table};
-use super::{Launcher, Tighten, dashed, index, no_value, node, text, uvx};
+use super::{Launcher, Tighten, dashed, index, node, text, uvx};
 use crate::error::{Error, Result};
 use crate::package::pypi::PypiName;
 use crate::package::shown;
@@ -101,7 +101,7 @@ impl Said {
     }
 
     /// Reads one option and returns what comes after it and its value.
-    fn option<'a>(&mut self, grammar: &Grammar, word: &str, after: &'a [OsString]) -> Result<&'a [OsString]> {
+    fn option<'a>(&mut self, grammar: &Grammar, word: &'a str, after: &'a [OsString]) -> Result<&'a [OsString]> {
         let (name, value) = match word.split_once('=') {
             Some((name, value)) => (name, Some(value)),
             None => (word, None),
@@ -147,24 +147,11 @@ impl Said {
         &mut self,
         row: &OptionRow,
         name: &str,
-        value: Option<&str>,
+        value: Option<&'a str>,
         after: &'a [OsString],
     ) -> Result<&'a [OsString]> {
-        // Refuse by name first: "needs a value" would send people the wrong way.
-        if let Effect::Refused(refusal) = row.effect {
-            return Err(refusal.error(name));
-        }
-        let joined = value.is_some();
-        let (value, after) = match (value, after.split_first()) {
-            (Some(value), _) => (OsStr::new(value), after),
-            (None, Some((next, after))) => (next.as_os_str(), after),
-            (None, None) => return Err(no_value(name)),
-        };
-        // Every parser has its own ideas about empty values and those with dashes. Node's options
-        // all have dashes: after `=` all take them.
-        if value.is_empty() || (dashed(value) && !(joined && row.effect == Effect::NodeOptions)) {
-            return Err(no_value(name));
-        }
+        // Node's options all have dashes.
+        let (value, after) = row.value_of(name, value, after, row.effect == Effect::NodeOptions)?;
         let value = text(value)?;
         match row.effect {
             Effect::Package => self.packages.push(value.to_owned()),

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use super::option::uvx::{self as options, TABLE};
 use super::option::{Arity, Effect, OptionRow};
-use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, no_value, python, text, unknown_option};
+use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, python, text, unknown_option};
 use crate::error::{Error, Result};
 use crate::package::pypi::{PypiName, PypiSpec};
 use crate::package::{PackageSpec, shown};
@@ -54,7 +54,7 @@ struct Line {
 }
 
 impl Line {
-    fn option<'a>(&mut self, word: &str, after: &'a [OsString]) -> Result<Step<'a>> {
+    fn option<'a>(&mut self, word: &'a str, after: &'a [OsString]) -> Result<Step<'a>> {
         if !word.starts_with("--") {
             return self.cluster(word, after);
         }
@@ -74,7 +74,7 @@ impl Line {
     }
 
     /// Short options: several flags in one word, or one with its value: `-qn`, `-p3.12`, `-p=3.12`.
-    fn cluster<'a>(&mut self, word: &str, after: &'a [OsString]) -> Result<Step<'a>> {
+    fn cluster<'a>(&mut self, word: &'a str, after: &'a [OsString]) -> Result<Step<'a>> {
         let mut letters = word.char_indices().skip(1);
         if word.len() == 1 {
             return Err(unknown(word));
@@ -133,21 +133,10 @@ impl Line {
         &mut self,
         row: &OptionRow,
         name: &str,
-        value: Option<&str>,
+        value: Option<&'a str>,
         after: &'a [OsString],
     ) -> Result<&'a [OsString]> {
-        // Refuse by name first: "needs a value" would send people the wrong way.
-        if let Effect::Refused(refusal) = row.effect {
-            return Err(refusal.error(name));
-        }
-        let (value, after) = match (value, after.split_first()) {
-            (Some(value), _) => (OsStr::new(value), after),
-            (None, Some((next, after))) if !dashed(next) => (next.as_os_str(), after),
-            (None, _) => return Err(no_value(name)),
-        };
-        if value.is_empty() {
-            return Err(no_value(name));
-        }
+        let (value, after) = row.value_of(name, value, after, true)?;
         match row.effect {
             Effect::From => once(name, &mut self.from, text(value)?.to_owned())?,
             Effect::Python => once(name, &mut self.python, python::parse(text(value)?)?)?,

@@ -213,12 +213,15 @@ fn engine_key(engine: &Engine) -> String {
     key
 }
 
-/// When a process was started, in clock ticks since boot (proc_pid_stat(5), field 22).
+/// When a living process was started, in clock ticks since boot (proc_pid_stat(5), field 22).
 #[cfg(target_os = "linux")]
 fn start_time(pid: u32) -> Option<u64> {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The second field is the program's name in parentheses and may hold anything.
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace();
+    // A dead one may wait for its parent for as long as that lives.
+    let living = !matches!(fields.next()?, "Z" | "X");
+    fields.nth(18)?.parse().ok().filter(|_| living)
 }
 
 /// Without /proc: alive or not is all that can be told.
@@ -247,5 +250,22 @@ mod tests {
     fn start_time_is_that_of_the_process() {
         assert!(start_time(std::process::id()).is_some());
         assert_eq!(start_time(u32::MAX), None);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    #[expect(clippy::disallowed_methods, reason = "a child that nobody waits for is the point")]
+    fn nobody_waits_for_the_dead() {
+        let mut child = std::process::Command::new("sleep").arg("1000").spawn().unwrap();
+        assert!(start_time(child.id()).is_some());
+        // It stays a zombie until we wait for it.
+        child.kill().unwrap();
+        let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+        while start_time(child.id()).is_some() && std::time::Instant::now() < until {
+            std::thread::yield_now();
+        }
+        assert!(Path::new(&format!("/proc/{}", child.id())).exists());
+        assert_eq!(start_time(child.id()), None);
+        child.wait().unwrap();
     }
 }

@@ -128,7 +128,9 @@ fn undo(task: &Task, done: bool) {
         },
         None => None,
     };
-    let stopped = !done && task.folders.as_ref().is_some_and(|folders| end_client(folders, task));
+    // nerdctl's client removes the container itself: of two that do it at once, each can leave it
+    // to the other, and both say that all is well.
+    let stopped = task.folders.as_ref().is_some_and(|folders| end_client(folders, task));
     if !done && let Some(run) = &task.strays_of {
         strays::end(run);
     }

@@ -8,6 +8,8 @@ use jitbox::launch::option::{self, Arity, Table};
 use jitbox::launch::{Launcher, Request, parse};
 use jitbox::package::Ecosystem;
 
+use crate::support::dice::Dice;
+
 pub type Line = Vec<String>;
 
 /// How we read the line.
@@ -150,23 +152,6 @@ const UVX: &[&[&str]] = &[
     &["--help"], &["-h", "--unknown"], &["-qh", "pkg"], &["-V", "pkg"], &["--version"], &["--from", "a", "--help"],
     &["pkg", "$HOME", "{a,b}", "!", "[x]", "=x", "%X%", "'", "\"", "a b", "\n", ""],
 ];
-
-/// SplitMix64: the same lines on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, sides: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        ((z ^ (z >> 31)) % sides as u64) as usize
-    }
-
-    fn one<'a>(&mut self, of: &[&'a str]) -> &'a str {
-        of[self.roll(of.len())]
-    }
-}
 
 #[rustfmt::skip]
 const SPECS: [&[&str]; 2] = [

@@ -1,5 +1,6 @@
 //! What the tests share.
 
+pub mod dice;
 pub mod home;
 pub mod lane;
 pub mod mcp;

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use super::Machine;
 use crate::context::Context;
+use crate::engine::argv;
 use crate::error::{Error, Kind as Failure, Result};
 
 /// Where an engine listens.
@@ -104,7 +105,7 @@ fn context_endpoint(dir: &Path, name: &str) -> Result<Endpoint> {
     let mut endpoint = host_endpoint(&found.host, checked, &format!("docker's context `{name}`"))?;
     if endpoint.socket.is_none() {
         // Only the context knows the certificates and the ssh options.
-        endpoint.args = vec!["--context".into(), name.into()];
+        endpoint.args = argv::at_context(name);
     }
     endpoint.watch.extend([meta, tls]);
     Ok(endpoint)
@@ -112,7 +113,7 @@ fn context_endpoint(dir: &Path, name: &str) -> Result<Endpoint> {
 
 /// What `host` means; `source` says where it stands.
 fn host_endpoint(host: &str, tls: bool, source: &str) -> Result<Endpoint> {
-    let args = vec!["--host".into(), host.into()];
+    let args = argv::at_host(host);
     let (scheme, rest) = host.split_once("://").unwrap_or(("tcp", host));
     match scheme {
         "unix" if rest.starts_with('/') => Ok(Endpoint { args, socket: Some(rest.into()), ..Endpoint::default() }),
@@ -139,7 +140,7 @@ fn default_docker(context: &Context, machine: &Machine<'_>) -> Endpoint {
     let socket = places.iter().find(|place| usable(place)).unwrap_or(&places[0]).clone();
     let mut host = OsString::from("unix://");
     host.push(&socket);
-    Endpoint { args: vec!["--host".into(), host], socket: Some(socket), watch: places, ..Endpoint::default() }
+    Endpoint { args: argv::at_host(host), socket: Some(socket), watch: places, ..Endpoint::default() }
 }
 
 /// We may connect to the socket.
@@ -169,7 +170,7 @@ pub(super) fn podman(context: &Context) -> Result<Endpoint> {
     if let Some(url) = context.env.get("CONTAINER_HOST") {
         let url = url.to_str().ok_or_else(|| refused("CONTAINER_HOST is not text"))?;
         let mut endpoint = host_endpoint(url, false, "CONTAINER_HOST")?;
-        endpoint.args = vec!["--url".into(), url.into()];
+        endpoint.args = argv::at_url(url);
         // Even over a local socket it is podman's remote mode, which can't pass descriptors on.
         endpoint.remote = true;
         return Ok(endpoint);
@@ -189,7 +190,7 @@ fn connection(context: &Context, name: &str) -> Result<Endpoint> {
         return Err(refused("CONTAINER_CONNECTION is not the name of a connection"));
     }
     Ok(Endpoint {
-        args: vec!["--connection".into(), name.into()],
+        args: argv::at_connection(name),
         remote: true,
         ssh: true,
         watch: vec![podman_connections(context)],
