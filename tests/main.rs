@@ -89,11 +89,12 @@ fn main() -> std::process::ExitCode {
             }
         }
     }
-    let before = orphans();
+    let leftovers = || [orphans(), mounts()].concat();
+    let before = leftovers();
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
     support::home::clear_up();
     registries::end();
-    let new: Vec<String> = orphans().into_iter().filter(|orphan| !before.contains(orphan)).collect();
+    let new: Vec<String> = leftovers().into_iter().filter(|one| !before.contains(one)).collect();
     if !new.is_empty() {
         eprintln!("left behind by some test: {new:#?}");
         return std::process::ExitCode::FAILURE;
@@ -114,6 +115,13 @@ fn orphans() -> Vec<String> {
         .filter(is_orphan)
         .map(|pid| format!("{pid} {}", death::command(pid)))
         .collect()
+}
+
+/// Mounts below the folder for temporary files, where nerdctl looks into an image before it runs it.
+fn mounts() -> Vec<String> {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let below = format!(" {}/", std::env::temp_dir().display());
+    mounts.lines().filter(|mount| mount.contains(&below)).map(str::to_owned).collect()
 }
 
 /// Every lane that this machine is meant to have is up.
