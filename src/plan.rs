@@ -14,6 +14,9 @@ pub const STATE_DIR: &str = "/state";
 /// Where the guest is in every image.
 pub const GUEST: &str = "/jitbox/guest";
 
+/// Where the byte code of the box's program is.
+pub const COMPILED: &str = "/jitbox/v8";
+
 /// Where a bind-mounted link is.
 pub const LINK_SOCKET: &str = "/jitbox/link";
 

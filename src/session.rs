@@ -1,10 +1,12 @@
 //! One line from its parsed form to the end of its program: look its box up or make it, decide,
 //! run.
 
+mod look;
 mod make;
 mod program;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use jitbox_guest::protocol::{End, Launch as Program, Stdio};
@@ -14,10 +16,11 @@ use crate::context::Context;
 use crate::engine::caps::Carrier;
 use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
-use crate::image::build;
 use crate::image::template::guest_id;
+use crate::image::{build, compiled};
 use crate::launch::{Launch, Launcher};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
+use crate::plan::COMPILED;
 use crate::policy::{self, Asked, Policy, paths};
 use crate::registry::settings::Settings;
 use crate::state::boxes::{self, BoxRecord, Request};
@@ -140,6 +143,8 @@ impl<'a> Session<'a> {
             Err(e) if e.kind == Kind::Engine => {
                 // The image may be gone, or was never made on this engine: ask, and make it.
                 match build::image_exists(&self.engine, &record.image) {
+                    // An engine on a home directory that root can't read has no use for what is there.
+                    Ok(true) if self.forget_compiled(record) => return self.run(launch, record, policy),
                     Ok(true) if carrier != Carrier::Stream => self.start_without_local(launch, record, policy, e)?,
                     Ok(false) => {
                         self.remake(launch, record)?;
@@ -180,15 +185,20 @@ impl<'a> Session<'a> {
 
     fn start(&self, launch: &Launch, record: &BoxRecord, policy: &Policy, carrier: Carrier) -> Result<Outcome> {
         use std::os::unix::ffi::OsStrExt;
+        let compiled = self.compiled(launch, record, carrier);
+        let mut env = policy.environment_block();
+        if compiled.is_some() {
+            env.push(format!("NODE_COMPILE_CACHE={COMPILED}").into_bytes());
+        }
         let mut argv = vec![program::path(launch, record)?.into_bytes()];
         argv.extend(launch.args.iter().map(|arg| arg.as_bytes().to_vec()));
         supervise::run(Job {
             engine: &self.engine,
             layout: &self.layout,
-            plan: policy.decide(&self.layout, &self.engine, &record.image),
+            plan: policy.decide(&self.layout, &self.engine, &record.image, compiled),
             launch: Program {
                 argv,
-                env: policy.environment_block(),
+                env,
                 cwd: policy.cwd.as_os_str().as_bytes().to_vec(),
                 stdio: Stdio::Framed,
                 grace_ms: GRACE.as_millis() as u32,
@@ -198,6 +208,19 @@ impl<'a> Session<'a> {
             mcp: record.mcp,
             terminal: self.context.terminals.all(),
         })
+    }
+
+    /// The byte code of the line's program, where there is some that its box can read.
+    pub fn compiled(&self, launch: &Launch, record: &BoxRecord, carrier: Carrier) -> Option<PathBuf> {
+        let dir = self.layout.compiled(&record.request.key());
+        let packaged = program::path(launch, record).is_ok_and(|path| program::is_packaged(&path));
+        (carrier != Carrier::Stream && packaged && dir.is_dir()).then_some(dir)
+    }
+
+    /// Removes a box's byte code; false if there is none.
+    fn forget_compiled(&self, record: &BoxRecord) -> bool {
+        let dir = self.layout.compiled(&record.request.key());
+        dir.is_dir() && compiled::remove(&dir).is_ok()
     }
 
     /// Which way the link goes.

@@ -161,7 +161,7 @@ fn ls(lane: &'static Lane) {
 }
 
 /// A box that no other test uses: its image is going to be removed.
-const TO_REMOVE: Line = Line { shim: "npx-safe", args: &["-y", "-p", "is-odd@3.0.1", "node", "-e", ""] };
+const TO_REMOVE: Line = Line { shim: "npx-safe", args: &["-y", "cowsay@1.5.0", "moo"] };
 /// The same.
 const TO_LOSE: Line = Line { shim: "npx-safe", args: &["-y", "-p", "left-pad@1.3.0", "node", "-e", ""] };
 
@@ -178,12 +178,12 @@ fn rm(lane: &'static Lane) {
     let home = Home::warmed(lane, Carrier::Chosen, &[&TO_REMOVE]);
     let image = image_of(&home.records()[0]);
     let there = || !lane.engine_says(&["image", "inspect", "--format", "{{.Id}}", &image]).is_empty();
-    assert!(there());
+    assert!(there() && home.compiled().len() == 1);
     let done = run(home.shim("jitbox", ["rm", "no-such-box"]), b"").ended(1);
     assert!(done.stderr.contains("no-such-box") && done.stderr.contains("jitbox ls"), "{}", done.stderr);
-    let done = run(home.shim("jitbox", ["rm", "is-odd@3.0.1"]), b"").ok();
+    let done = run(home.shim("jitbox", ["rm", "cowsay@1.5.0"]), b"").ok();
     assert!(done.stderr.is_empty(), "{}", done.stderr);
-    assert!(!there() && home.records().is_empty());
+    assert!(!there() && home.records().is_empty() && home.compiled().is_empty());
 }
 
 fn doctor(lane: &'static Lane) {

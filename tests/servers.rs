@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use crate::Case;
-use crate::support::home::{CARRIERS, Line};
+use crate::support::home::{CARRIERS, COWSAY, Line};
 use crate::support::lane::nothing_left;
 use crate::support::mcp::Client;
+use crate::support::run::run;
 use crate::support::{Home, Lane};
 
 pub const CASES: &[Case] = &[
@@ -14,6 +15,7 @@ pub const CASES: &[Case] = &[
     Case::new("memory", memory),
     Case::new("time", time),
     Case::new("git", git),
+    Case::new("byte_code", byte_code),
 ];
 
 const EVERYTHING: Line = Line { shim: "npx-safe", args: &["-y", "@modelcontextprotocol/server-everything@2026.8.31"] };
@@ -100,4 +102,34 @@ fn git(lane: &'static Lane) {
         let log = client.call("git_log", json!({ "repo_path": home.dir.join("repository") }));
         assert!(log.contains("first"), "{log}");
     });
+}
+
+/// What node compiled when the box was made is used, by the package's program only; and where it
+/// is damaged it is not in the way.
+fn byte_code(lane: &'static Lane) {
+    const SAY: &str = "NODE_DEBUG_NATIVE=COMPILE_CACHE";
+    for carrier in CARRIERS {
+        let home = Home::warmed(lane, carrier, &[&COWSAY]);
+        let read = || {
+            let done = run(home.shim_with(&[SAY], COWSAY.shim, COWSAY.args), b"").ok();
+            assert!(done.text().contains("moo"));
+            (done.stderr.matches("was accepted").count(), done.stderr)
+        };
+        let (accepted, words) = read();
+        // Boxes on another kernel have it neither.
+        assert_eq!(accepted > 0, carrier.word(lane) != "stdio", "{words}");
+        let other = ["-y", "-p", "cowsay", "node", "-p", "process.env.NODE_COMPILE_CACHE"];
+        assert_eq!(run(home.shim(COWSAY.shim, other), b"").ok().text().trim(), "undefined");
+        let [dir] = &home.compiled()[..] else { panic!("not one box") };
+        for folder in std::fs::read_dir(dir).unwrap().flatten() {
+            for file in std::fs::read_dir(folder.path()).unwrap().flatten() {
+                let length = file.metadata().unwrap().len() as usize;
+                std::fs::write(file.path(), vec![b'x'; length]).unwrap();
+            }
+        }
+        let (accepted, words) = read();
+        assert_eq!(accepted, 0, "{words}");
+        std::fs::remove_dir_all(dir).unwrap();
+        assert_eq!(read().0, 0);
+    }
 }

@@ -46,21 +46,26 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
         policy::sources::check(&session.config, &launch.tighten, &launch.packages)?;
         let policy = session.decide(launch);
         let request = session.request(launch)?;
-        let (image, resolved) = match boxes::find(&session.layout, &request)? {
+        let carrier = session.carrier();
+        let (image, compiled, resolved) = match boxes::find(&session.layout, &request)? {
             Some(record) => {
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
                 let resolved =
                     json!({ "packages": packages, "base": record.base, "image": record.image, "locked": true });
-                (record.image, resolved)
+                let compiled = session.compiled(launch, &record, carrier);
+                (record.image, compiled, resolved)
             }
-            None => making_steps(&session, launch, &mut steps)?,
+            None => {
+                let (image, resolved) = making_steps(&session, launch, &mut steps)?;
+                (image, None, resolved)
+            }
         };
-        let start = match session.carrier() {
+        let start = match carrier {
             Carrier::Stream => Start::Attached,
             Carrier::Local(Reach::Descriptor) => Start::Descriptor,
             Carrier::Local(Reach::Mount) => Start::Socket(session.layout.runs().join("RUN/link")),
         };
-        let decided = policy.decide(&session.layout, &session.engine, &image).named("RUN").started(start);
+        let decided = policy.decide(&session.layout, &session.engine, &image, compiled).named("RUN").started(start);
         let run = Cmd::engine(&session.engine, argv::run(&session.engine, decided.plan()));
         steps.push(Step::new("run", "what the policy says", &run));
         plan["resolved"] = resolved;

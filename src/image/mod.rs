@@ -2,6 +2,7 @@
 
 pub mod base;
 pub mod build;
+pub mod compiled;
 pub mod lock;
 pub mod template;
 pub mod wheel;

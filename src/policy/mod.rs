@@ -17,7 +17,7 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::launch::Tighten;
-use crate::plan::{Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User};
+use crate::plan::{COMPILED, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User};
 use crate::state::{Layout, store};
 use paths::Found;
 
@@ -120,14 +120,15 @@ impl Policy {
         self.values.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
     }
 
-    /// The container for this run.
-    pub fn decide(&self, layout: &Layout, engine: &Engine, image: &str) -> Decided {
+    /// The container for this run, with the byte code in `compiled`.
+    pub fn decide(&self, layout: &Layout, engine: &Engine, image: &str, compiled: Option<PathBuf>) -> Decided {
+        let compiled = compiled.map(|source| Mount { source, target: COMPILED.into(), writable: false });
         Decided(RunPlan {
             name: String::new(),
             image: image.to_owned(),
             labels: Vec::new(),
             user: self.user,
-            mounts: self.mounts.clone(),
+            mounts: self.mounts.iter().cloned().chain(compiled).collect(),
             tmpfs: self.tmpfs.clone(),
             limits: self.limits,
             network: self.network,

@@ -1,7 +1,5 @@
 //! From a line without a box to its box: resolve, lock, build, record.
 
-use jitbox_guest::protocol::{End, Launch as Program, Stdio, Watch};
-
 use super::Session;
 use crate::error::{Error, Kind, Result};
 use crate::image::base::Base;
@@ -12,7 +10,6 @@ use crate::launch::Launch;
 use crate::package::npm::NpmRequest;
 use crate::package::pypi::PypiRequest;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
-use crate::plan::STATE_DIR;
 use crate::registry::http::Client;
 use crate::registry::sourced::pypi::{Build, Make};
 use crate::registry::sourced::{self, Archive, Sourcing};
@@ -20,11 +17,7 @@ use crate::registry::trust::Trust;
 use crate::registry::{npm, npmrc, pypi};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
-use crate::supervise::{self, Job};
-use crate::{policy, recipe, ui};
-
-/// How much a program's list of executables may be.
-const MAX_PROGRAMS: usize = 1 << 20;
+use crate::{recipe, ui};
 
 /// What was decided on for a line that has no box yet.
 pub struct Resolved {
@@ -65,7 +58,7 @@ impl Session<'_> {
             Ecosystem::Npm => locked.bins.iter().map(|bin| (bin.clone(), None)).collect(),
             Ecosystem::Pypi => {
                 progress.phase("looking");
-                build::parse_programs(&self.read_file(&image, build::PROGRAMS)?)?
+                build::parse_programs(&self.programs(&image)?)?
             }
         };
         let record = BoxRecord::new(
@@ -79,6 +72,8 @@ impl Session<'_> {
             mcp,
             (locked.packages, locked.text),
         );
+        progress.phase("compiling");
+        self.compile(launch, &record)?;
         drop(progress);
         boxes::keep_archives(&self.layout, &record.request, &making.archives)?;
         boxes::activate(&self.layout, &record)?;
@@ -110,6 +105,8 @@ impl Session<'_> {
         let mut record = record.clone();
         record.image = image;
         guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
+        progress.phase("compiling");
+        self.compile(launch, &record)?;
         boxes::activate(&self.layout, &record)
     }
 
@@ -253,33 +250,6 @@ impl Session<'_> {
             sources,
             archives: std::mem::take(&mut resolved.archives),
         })
-    }
-
-    /// Reads a file of an image, in a box like any other.
-    fn read_file(&self, image: &str, path: &str) -> Result<Vec<u8>> {
-        policy::write_seccomp(&self.layout, &self.engine)?;
-        let job = Job {
-            engine: &self.engine,
-            layout: &self.layout,
-            plan: policy::looking(&self.layout, &self.engine, image),
-            launch: Program {
-                argv: vec![b"/bin/cat".to_vec(), path.as_bytes().to_vec()],
-                env: Vec::new(),
-                cwd: STATE_DIR.as_bytes().to_vec(),
-                stdio: Stdio::Framed,
-                grace_ms: 0,
-                watch: Watch::default(),
-            },
-            carrier: self.carrier(),
-            mcp: false,
-            terminal: false,
-        };
-        let (outcome, bytes) = supervise::capture(job, MAX_PROGRAMS)?;
-        self.learn(&outcome);
-        match outcome.end {
-            End::Exited(0) => Ok(bytes),
-            end => Err(Error::failed(format!("can't read `{path}` of the image")).because(format!("{end:?}"))),
-        }
     }
 }
 

@@ -7,10 +7,17 @@ use crate::launch::Launch;
 use crate::package::Ecosystem;
 use crate::state::boxes::BoxRecord;
 
+const NPM_PROGRAMS: &str = "/app/node_modules/.bin";
+
+/// Whether it is a package's own, which V8 may have compiled.
+pub fn is_packaged(path: &str) -> bool {
+    path.starts_with(NPM_PROGRAMS)
+}
+
 /// The program in the box that the line means.
 pub fn path(launch: &Launch, record: &BoxRecord) -> Result<String> {
     let folder = match record.request.ecosystem {
-        Ecosystem::Npm => "/app/node_modules/.bin",
+        Ecosystem::Npm => NPM_PROGRAMS,
         Ecosystem::Pypi => "/app/venv/bin",
     };
     let Some(name) = launch.command.as_ref().or(record.default_program.as_ref()) else {

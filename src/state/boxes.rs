@@ -9,6 +9,7 @@ use super::{Layout, store};
 use crate::digest;
 use crate::engine::Architecture;
 use crate::error::{Doing, Error, Result};
+use crate::image::compiled;
 use crate::image::lock::Locked;
 use crate::image::template::guest_id;
 use crate::launch::Launch;
@@ -167,6 +168,7 @@ pub fn activate(layout: &Layout, record: &BoxRecord) -> Result<()> {
 /// Forgets a box.
 pub fn forget(layout: &Layout, record: &BoxRecord) -> Result<()> {
     store::remove(&layout.box_record(&record.request.key()))?;
+    compiled::remove(&layout.compiled(&record.request.key()))?;
     let dir = layout.archives(&record.request.key());
     match std::fs::remove_dir_all(&dir) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => {

@@ -3,6 +3,7 @@
 //! ```text
 //! archives/KEY/       packages of one box that are in no registry, for making its image again
 //! boxes/KEY.json      one box: what was asked for, its lock, its image, how to start it
+//! compiled/KEY/       the byte code of one box's program
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
 //! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket,
 //!                     a build's secrets; in the runtime directory if there is one
@@ -56,6 +57,11 @@ impl Layout {
     /// The folder of a box's packages that are in no registry.
     pub fn archives(&self, key: &str) -> PathBuf {
         self.root.join("archives").join(key)
+    }
+
+    /// The folder of the byte code of a box's program.
+    pub fn compiled(&self, key: &str) -> PathBuf {
+        self.root.join("compiled").join(key)
     }
 
     /// The facts of one engine.

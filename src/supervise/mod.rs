@@ -71,8 +71,9 @@ pub fn run(job: Job<'_>) -> Result<Outcome> {
     })
 }
 
-/// Starts the box with nothing on its input, and collects its output.
-pub fn capture(job: Job<'_>, limit: usize) -> Result<(Outcome, Vec<u8>)> {
+/// Starts the box with nothing on its input, and collects at most `limit` bytes of its output. It
+/// is ended if it takes longer than `patience`.
+pub fn capture(job: Job<'_>, limit: usize, patience: Duration) -> Result<(Outcome, Vec<u8>)> {
     use std::io::Read;
     on_runtime(async {
         let doing = |e: std::io::Error| Error::failed("can't make a pipe").because(e);
@@ -86,7 +87,8 @@ pub fn capture(job: Job<'_>, limit: usize) -> Result<(Outcome, Vec<u8>)> {
             bytes
         });
         let supervisor = Supervisor::start(job, streams).await?;
-        let outcome = supervisor.stay().await?;
+        let late = |_| Error::failed(format!("the box did not end within {} s", patience.as_secs()));
+        let outcome = tokio::time::timeout(patience, supervisor.stay()).await.map_err(late)??;
         Ok((outcome, reader.join().unwrap_or_default()))
     })
 }

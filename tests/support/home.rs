@@ -190,12 +190,22 @@ impl Home {
     }
 
     fn copy_boxes(&self, seed: &Path) {
-        let from = seed.join("data/jitbox/boxes");
-        for entry in std::fs::read_dir(from).unwrap().flatten() {
+        let from = seed.join("data/jitbox");
+        for entry in std::fs::read_dir(from.join("boxes")).unwrap().flatten() {
             std::fs::create_dir_all(self.boxes()).unwrap();
             std::fs::copy(entry.path(), self.boxes().join(entry.file_name())).unwrap();
         }
+        for compiled in [from.join("compiled")].iter().filter(|dir| dir.exists()) {
+            let copied = Command::new("cp").arg("-a").args([compiled, &self.data()]).status().unwrap();
+            assert!(copied.success());
+        }
         self.own(&self.data());
+    }
+
+    /// The folders of boxes' byte code.
+    pub fn compiled(&self) -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(self.data().join("compiled")).into_iter().flatten().flatten();
+        entries.map(|entry| entry.path()).collect()
     }
 
     /// Gives `path` and all below it to the lane's user.

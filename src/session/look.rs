@@ -1,0 +1,86 @@
+//! What runs in an image before it is a box, or beside one: in containers like that of any run,
+//! which reach nothing and get nothing.
+
+use std::path::Path;
+use std::time::Duration;
+
+use jitbox_guest::protocol::{End, Launch as Program, Stdio, Watch};
+
+use super::{Session, program};
+use crate::error::{Error, Result};
+use crate::image::build;
+use crate::image::compiled::{self, DRIVER, FIRST_MESSAGE};
+use crate::launch::Launch;
+use crate::plan::STATE_DIR;
+use crate::policy;
+use crate::state::boxes::BoxRecord;
+use crate::supervise::{self, Job};
+
+/// How much a program's list of executables may be.
+const MAX_PROGRAMS: usize = 1 << 20;
+
+/// How long a file may take to be read, the container included.
+const READ_LIMIT: Duration = Duration::from_secs(60);
+
+/// How long a program may take to be compiled. It has seconds by itself; this is for one that
+/// stops what runs it.
+const COMPILE_LIMIT: Duration = Duration::from_secs(20);
+
+impl Session<'_> {
+    /// Reads which programs an image of PyPI packages has.
+    pub(super) fn programs(&self, image: &str) -> Result<Vec<u8>> {
+        let argv = ["/bin/cat", build::PROGRAMS];
+        self.look(image, &argv, &[], (MAX_PROGRAMS, READ_LIMIT))
+    }
+
+    /// Has node compile the box's program. A box without byte code only starts slower.
+    pub(super) fn compile(&self, launch: &Launch, record: &BoxRecord) -> Result<()> {
+        let dir = self.layout.compiled(&record.request.key());
+        compiled::remove(&dir)?;
+        let Ok(path) = program::path(launch, record) else { return Ok(()) };
+        if self.reads_compiled() && program::is_packaged(&path) {
+            let message = if record.mcp { FIRST_MESSAGE } else { "" };
+            let argv = ["node", "-e", DRIVER, &path, message];
+            let environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/state", "TMPDIR=/tmp"];
+            match self.look(&record.image, &argv, &environment, (compiled::MAX_BYTES, COMPILE_LIMIT)) {
+                Ok(archive) if !archive.is_empty() => compiled::keep(&archive, &dir)?,
+                Ok(_) => {}
+                Err(e) => tracing::debug!("no byte code: {e}"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a box of this engine can read files of ours, as far as is known: not on another
+    /// kernel, and not where a security module labels files.
+    fn reads_compiled(&self) -> bool {
+        self.engine.facts.same_kernel != Some(false) && !Path::new("/sys/fs/selinux/enforce").exists()
+    }
+
+    fn look(&self, image: &str, argv: &[&str], env: &[&str], (most, patience): (usize, Duration)) -> Result<Vec<u8>> {
+        policy::write_seccomp(&self.layout, &self.engine)?;
+        let bytes = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let job = Job {
+            engine: &self.engine,
+            layout: &self.layout,
+            plan: policy::looking(&self.layout, &self.engine, image),
+            launch: Program {
+                argv: bytes(argv),
+                env: bytes(env),
+                cwd: STATE_DIR.as_bytes().to_vec(),
+                stdio: Stdio::Framed,
+                grace_ms: 0,
+                watch: Watch::default(),
+            },
+            carrier: self.carrier(),
+            mcp: false,
+            terminal: false,
+        };
+        let (outcome, bytes) = supervise::capture(job, most, patience)?;
+        self.learn(&outcome);
+        match outcome.end {
+            End::Exited(0) => Ok(bytes),
+            end => Err(Error::failed(format!("`{}` failed in the image", argv[0])).because(format!("{end:?}"))),
+        }
+    }
+}
