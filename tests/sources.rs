@@ -5,6 +5,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256, Sha512};
 
 use crate::Case;
+use crate::support::lane::nothing_left;
 use crate::support::web::{Repository, Web};
 use crate::support::{Done, Home, Lane, run, wait_for};
 
@@ -12,6 +13,7 @@ pub const CASES: &[Case] = &[
     Case::new("npm_git", npm_git).on(here),
     Case::new("npm_not_built", npm_not_built).on(here),
     Case::new("npm_archive", npm_archive).on(here),
+    Case::new("npm_against_being_compiled", npm_against_being_compiled).on(one_of_each),
     Case::new("npm_alias", npm_alias).on(here),
     Case::new("pypi_git", pypi_git).on(here),
     Case::new("pypi_backends", pypi_backends).on(here),
@@ -23,6 +25,11 @@ pub const CASES: &[Case] = &[
 /// What is special about them happens on the host and in files; one engine shows it.
 fn here(lane: &Lane) -> bool {
     lane.name == "podman"
+}
+
+/// A box that hangs is ended by each kind of engine in its own way.
+fn one_of_each(lane: &Lane) -> bool {
+    ["docker", "podman", "podman5-rootless", "nerdctl"].contains(&&*lane.name)
 }
 
 /// Runs a line to its end, and to its container's: the image can be removed then.
@@ -140,6 +147,34 @@ fn npm_archive(lane: &'static Lane) {
     let own = tree.iter().find(|p| p["name"] == "@jitbox-test/tool").unwrap();
     assert_eq!(own["integrity"][0], *wanted, "npm installs the very file that was there");
     home.remove_boxes();
+}
+
+/// Programs that spoil what V8 made of them, or the run in which it was made, have their box all
+/// the same.
+fn npm_against_being_compiled(lane: &'static Lane) {
+    let json = r#"{"name":"t","version":"1.0.0","bin":"t.js"}"#;
+    for (spoil, limit) in [
+        ("process.kill(process.ppid, 'SIGSTOP'); setInterval(() => {}, 1e9)", 10),
+        ("fs.writeFileSync(`/proc/${process.ppid}/fd/1`, 'x'.repeat(5000))", 0),
+        ("fs.mkdirSync('/tmp/v8/x', { recursive: true }); fs.symlinkSync('/etc/passwd', '/tmp/v8/x/y')", 0),
+        ("fs.rmSync('/tmp/v8', { recursive: true }); fs.symlinkSync('/proc/1', '/tmp/v8')", 0),
+    ] {
+        let script = format!(
+            "#!/usr/bin/env node\nconst fs = require('fs');\nif (process.env.NODE_OPTIONS) {{ try {{ {spoil} }} catch {{}} }} else console.log('ran')\n"
+        );
+        let web = Web::start();
+        let repository = web.repository("t.git");
+        repository.commit(&[("package.json", json), ("t.js", &script)]);
+        let home = Home::empty(lane);
+        let begun = std::time::Instant::now();
+        let done = shim(&home, "npx-safe", &["-y", &format!("git+{}/t.git", web.url)]).ok();
+        assert_eq!(done.text(), "ran\n", "{spoil}: {}", done.words());
+        assert!(begun.elapsed().as_secs() >= limit, "{spoil}: it was not waited for");
+        let kept: Vec<_> = home.compiled();
+        assert!(kept.is_empty(), "{spoil}: {kept:?}");
+        nothing_left(lane, done.pid);
+        home.remove_boxes();
+    }
 }
 
 fn npm_alias(lane: &'static Lane) {

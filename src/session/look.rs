@@ -22,9 +22,9 @@ const MAX_PROGRAMS: usize = 1 << 20;
 /// How long a file may take to be read, the container included.
 const READ_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long a program may take to be compiled. It has seconds by itself; this is for one that
+/// How long a program may take to be compiled. What runs it gives it less; this is for one that
 /// stops what runs it.
-const COMPILE_LIMIT: Duration = Duration::from_secs(20);
+const COMPILE_LIMIT: Duration = Duration::from_secs(10);
 
 impl Session<'_> {
     /// Reads which programs an image of PyPI packages has.
@@ -33,22 +33,26 @@ impl Session<'_> {
         self.look(image, &argv, &[], (MAX_PROGRAMS, READ_LIMIT))
     }
 
-    /// Has node compile the box's program. A box without byte code only starts slower.
-    pub(super) fn compile(&self, launch: &Launch, record: &BoxRecord) -> Result<()> {
+    /// Has node compile the box's program. A box without byte code only starts slower, so what
+    /// goes wrong here, or is made to by the program, is no reason to have no box.
+    pub(super) fn compile(&self, launch: &Launch, record: &BoxRecord) {
+        match program::path(launch, record) {
+            Ok(path) if self.reads_compiled() && program::is_packaged(&path) => {
+                self.compile_program(record, &path).unwrap_or_else(|e| tracing::debug!("no byte code: {e}"));
+            }
+            _ => {}
+        }
+    }
+
+    fn compile_program(&self, record: &BoxRecord, path: &str) -> Result<()> {
         let dir = self.layout.compiled(&record.request.key());
         compiled::remove(&dir)?;
-        let Ok(path) = program::path(launch, record) else { return Ok(()) };
-        if self.reads_compiled() && program::is_packaged(&path) {
-            let message = if record.mcp { FIRST_MESSAGE } else { "" };
-            let argv = ["node", "-e", DRIVER, &path, message];
-            let environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/state", "TMPDIR=/tmp"];
-            match self.look(&record.image, &argv, &environment, (compiled::MAX_BYTES, COMPILE_LIMIT)) {
-                Ok(archive) if !archive.is_empty() => compiled::keep(&archive, &dir)?,
-                Ok(_) => {}
-                Err(e) => tracing::debug!("no byte code: {e}"),
-            }
-        }
-        Ok(())
+        let message = if record.mcp { FIRST_MESSAGE } else { "" };
+        let argv = ["node", "-e", DRIVER, path, message];
+        let environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/state", "TMPDIR=/tmp"];
+        let archive = self.look(&record.image, &argv, &environment, (compiled::MAX_BYTES, COMPILE_LIMIT))?;
+        // A node before 22.1 writes none.
+        if archive.is_empty() { Ok(()) } else { compiled::keep(&archive, &dir) }
     }
 
     /// Whether a box of this engine can read files of ours, as far as is known: not on another

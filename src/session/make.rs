@@ -73,7 +73,7 @@ impl Session<'_> {
             (locked.packages, locked.text),
         );
         progress.phase("compiling");
-        self.compile(launch, &record)?;
+        self.compile(launch, &record);
         drop(progress);
         boxes::keep_archives(&self.layout, &record.request, &making.archives)?;
         boxes::activate(&self.layout, &record)?;
@@ -106,7 +106,7 @@ impl Session<'_> {
         record.image = image;
         guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
         progress.phase("compiling");
-        self.compile(launch, &record)?;
+        self.compile(launch, &record);
         boxes::activate(&self.layout, &record)
     }
 
