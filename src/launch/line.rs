@@ -50,7 +50,7 @@ impl Launch {
                 command.clone()
             }
             None if packages.is_empty() => "python".to_owned(),
-            None => packages.remove(0),
+            None => package_word(packages.remove(0)),
         };
         words.extend(packages.into_iter().map(|spec| format!("--with={spec}")));
         words.extend(["--".to_owned(), word]);
@@ -68,6 +68,12 @@ fn as_typed(spec: &PackageSpec) -> String {
         }
         PackageSpec::Npm(npm) => npm.to_string(),
     }
+}
+
+/// A package that is called like an interpreter is one only with a space before it (uv,
+/// `PythonRequest::try_from_tool_name`, which does not trim).
+fn package_word(spec: String) -> String {
+    if matches!(python::interpreter(&spec), Ok(None)) { spec } else { format!(" {spec}") }
 }
 
 /// After `--from`, `python` is the interpreter, and `x.py` a mistake.
