@@ -68,7 +68,7 @@ impl<'a> Session<'a> {
 
     /// The line's box, made now if there is none.
     pub fn find_or_make(&self, launch: &Launch) -> Result<BoxRecord> {
-        policy::sources::check(&self.config, &launch.tighten, &launch.packages)?;
+        policy::lines::check(&self.config, launch)?;
         let request = self.request(launch)?;
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return self.up_to_date(launch, record);
@@ -180,7 +180,7 @@ impl<'a> Session<'a> {
 
     fn start(&self, launch: &Launch, record: &BoxRecord, policy: &Policy, carrier: Carrier) -> Result<Outcome> {
         use std::os::unix::ffi::OsStrExt;
-        let mut argv = vec![program::path(launch, record)?.into_bytes()];
+        let mut argv = program::start(launch, record)?;
         argv.extend(launch.args.iter().map(|arg| arg.as_bytes().to_vec()));
         supervise::run(Job {
             engine: &self.engine,

@@ -43,7 +43,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
     let mut steps = Vec::new();
     if !offline {
         let session = Session::open(context)?;
-        policy::sources::check(&session.config, &launch.tighten, &launch.packages)?;
+        policy::lines::check(&session.config, launch)?;
         let policy = session.decide(launch);
         let request = session.request(launch)?;
         let (image, resolved) = match boxes::find(&session.layout, &request)? {
@@ -109,6 +109,7 @@ fn launch_json(launch: &Launch) -> Value {
         "launcher": launch.launcher.name(),
         "packages": packages,
         "command": launch.command,
+        "call": launch.call,
         "args": args,
         "sets": set,
     })

@@ -29,6 +29,10 @@ impl Launch {
                 words.extend(packages.map(|spec| format!("--package={spec}")));
                 words.extend(["--".to_owned(), command.clone()]);
             }
+            None if self.call.is_some() => {
+                words.extend(packages.map(|spec| format!("--package={spec}")));
+                words.extend(self.call.iter().map(|line| format!("--call={line}")));
+            }
             None => words.extend(["--".to_owned()].into_iter().chain(packages.next())),
         }
     }

@@ -45,6 +45,7 @@ fn lines_in_one_spelling() {
     for (launcher, words, want) in [
         (Launcher::Npx, &["pkg@v1.2.3", "-y"][..], "--yes -- pkg@1.2.3 -y"),
         (Launcher::Npx, &["-p", "a", "-p=@s/b", "cmd", "--"], "--yes --package=a --package=@s/b -- cmd --"),
+        (Launcher::Npx, &["-c", "a | b", "-p", "x@1", "-p=y", "--"], "--yes --package=x@1 --package=y --call=a | b"),
         (
             Launcher::Npx,
             &["--safe-ro", "--reg=https://a.example", "--node-options= --no-warnings", "a"],

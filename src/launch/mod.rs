@@ -111,6 +111,8 @@ pub struct Launch {
     /// The command that the line names, or `None` for the first package's own: by npm's rule
     /// for `bin`, or in uvx's case the executable spelled as [`crate::package::pypi::PypiSpec::typed`].
     pub command: Option<String>,
+    /// `-c`: a line for `sh -c`, in place of a command and its arguments. Never empty.
+    pub call: Option<String>,
     /// The program's arguments, untouched.
     pub args: Vec<OsString>,
     /// `--python`, or the `3.12` of `uvx python@3.12`: a version such as `3.12`, or PEP 440

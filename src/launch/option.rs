@@ -55,6 +55,8 @@ pub enum Effect {
     Registry,
     /// `--prerelease`: whether pre-releases count.
     Prerelease,
+    /// `--call`: a line of shell to run.
+    Call,
     /// `--node-options`: options of Node itself.
     NodeOptions,
     /// The name of a package; nothing else about it matters, but the tool fails on other values.
@@ -231,6 +233,7 @@ mod tests {
                 | Effect::With
                 | Effect::Python
                 | Effect::Registry
+                | Effect::Call
                 | Effect::NodeOptions
                 | Effect::Name => {
                     assert_eq!(row.arity, Arity::Value, "{:?}", row.names);

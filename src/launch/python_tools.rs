@@ -30,6 +30,7 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<L
         launcher,
         packages: packages.into_iter().map(PackageSpec::Pypi).collect(),
         command,
+        call: None,
         args: args.to_vec(),
         python,
         registry: said.registry,

@@ -7,8 +7,16 @@ use crate::launch::Launch;
 use crate::package::Ecosystem;
 use crate::state::boxes::BoxRecord;
 
+/// What the box starts, before the line's arguments: a program, or a shell with the line of `-c`.
+pub fn start(launch: &Launch, record: &BoxRecord) -> Result<Vec<Vec<u8>>> {
+    match &launch.call {
+        Some(line) => Ok(vec![b"sh".to_vec(), b"-c".to_vec(), line.clone().into_bytes()]),
+        None => Ok(vec![path(launch, record)?.into_bytes()]),
+    }
+}
+
 /// The program in the box that the line means.
-pub fn path(launch: &Launch, record: &BoxRecord) -> Result<String> {
+fn path(launch: &Launch, record: &BoxRecord) -> Result<String> {
     let folder = match record.request.ecosystem {
         Ecosystem::Npm => "/app/node_modules/.bin",
         Ecosystem::Pypi => "/app/venv/bin",

@@ -1,0 +1,34 @@
+//! Which lines may be run at all.
+
+use super::sources;
+use crate::config::Config;
+use crate::error::{Error, Result};
+use crate::launch::Launch;
+
+/// Refuses a line that the user has to allow first.
+pub fn check(config: &Config, launch: &Launch) -> Result<()> {
+    if launch.call.is_some() && !config.launch.call {
+        return Err(Error::refused("`-c` runs a line of shell, which nobody allowed yet")
+            .hint("name the command and its arguments: `npx-safe -p pkg command arg…`")
+            .hint("or allow such lines in jitbox's config.toml: [launch] call = true"));
+    }
+    sources::check(config, &launch.tighten, &launch.packages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::{Launcher, Request, parse};
+
+    #[test]
+    fn a_line_of_shell_has_to_be_allowed() {
+        let Ok(Request::Run(launch)) = parse(Launcher::Npx, &["-p", "pkg", "-c", "a | b"].map(Into::into)) else {
+            panic!("it is a line")
+        };
+        let error = check(&Config::default(), &launch).unwrap_err();
+        assert_eq!(error.kind, crate::error::Kind::Refused);
+        // What it says to write is what lets it through.
+        let setting = error.hints[1].split_once(": ").unwrap().1.replacen(' ', "\n", 1);
+        check(&toml::from_str(&setting).unwrap(), &launch).unwrap();
+    }
+}
