@@ -109,6 +109,10 @@ fn wrappers(lane: &'static Lane) {
         &["run", "--", "/bin/sh", "-lc", "exec npx -y cowsay a\\ b"],
         &["run", "--", "env", "X=y", "npx", "-y", "cowsay", "a b"],
         &["run", "--", "mise", "exec", "--", "npx", "-y", "cowsay", "a b"],
+        &["run", "--", "npx -y cowsay 'a b'"],
+        &["run", "--", "wsl", "--exec", "npx", "-y", "cowsay", "a b"],
+        &["run", "--", "volta", "run", "npx", "-y", "cowsay", "a b"],
+        &["run", "--", "corepack", "pnpm", "dlx", "cowsay", "a b"],
         &["run", "--", "env", "bash", "-c", "mise exec -- npm exec -- cowsay \"a b\""],
     ];
     all_say_hi(&home, lines, "< a b >");
@@ -201,6 +205,12 @@ fn plan(lane: &'static Lane) {
         assert_eq!(plan["launch"]["args"], serde_json::json!(["--x"]), "{line:?}");
         assert_eq!(plan["resolved"]["locked"], true, "{line:?}");
     }
+    // A local project is shown, and refused.
+    let done = jitbox(&home, &["plan", "--json", "uv", "--directory", "/d", "run", "main.py", "-x"]).ended(1);
+    let plan: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let shown = ["directory", "script", "args"].map(|field| plan["launch"][field].clone());
+    assert_eq!(shown, ["/d".into(), "main.py".into(), serde_json::json!(["-x"])]);
+    assert!(done.stderr.contains("runs code of `/d`"), "{}", done.stderr);
 }
 
 fn completions(shell: &str) -> String {

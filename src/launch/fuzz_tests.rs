@@ -39,7 +39,7 @@ const AFTER: &[&str] = &[
 #[rustfmt::skip]
 const WRAPPERS: &[&[&str]] = &[
     &["cmd", "/c"], &["cmd.exe", "/d", "/s", "/c"], &["env"], &["/usr/bin/env", "A=b", "C="], &["env", "--", "PATH=x"],
-    &["mise", "exec", "--"], &["mise", "x", "-q", "--"],
+    &["wsl"], &["wsl", "-e"], &["asdf", "exec"], &["volta", "run"], &["corepack"], &["mise", "exec", "--"], &["mise", "x", "-q", "--"],
 ];
 const SHELLS: &[&[&str]] = &[&["bash", "-c"], &["sh", "-lc"], &["/bin/zsh", "-l", "-c"], &["dash", "-ec"]];
 
@@ -95,10 +95,17 @@ impl Dice {
 
     /// The line behind a program that starts it.
     fn wrapped(&mut self, line: &[OsString]) -> Vec<OsString> {
+        let mut words = line.iter().map(|word| word.to_str().unwrap());
+        if self.roll(8) == 0 {
+            // The launcher and some words in one string.
+            let (joined, rest) = line.split_at(1 + self.roll(line.len()));
+            let joined = shell_words::join(words.by_ref().take(joined.len()));
+            return [vec![joined.into()], rest.to_vec()].concat();
+        }
         if self.roll(2) == 0 {
             return [super::line(WRAPPERS[self.roll(WRAPPERS.len())]), line.to_vec()].concat();
         }
-        let text = shell_words::join(line.iter().map(|word| word.to_str().unwrap()));
+        let text = shell_words::join(words);
         [super::line(SHELLS[self.roll(SHELLS.len())]), vec![text.into()]].concat()
     }
 }

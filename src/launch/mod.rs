@@ -9,6 +9,7 @@ mod node;
 mod node_tools;
 pub mod npx;
 pub mod option;
+pub mod project;
 pub(crate) mod python;
 mod python_tools;
 mod scan;
@@ -23,6 +24,7 @@ use std::ffi::{OsStr, OsString};
 use crate::error::{Error, Result};
 use crate::package::{Ecosystem, PackageSpec, shown};
 use option::Table;
+use project::Project;
 
 /// Which tool's grammar the line follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -94,6 +96,8 @@ impl Launcher {
 pub enum Request {
     /// Run a package.
     Run(Launch),
+    /// Run code of a folder of this machine.
+    Local(Project),
     /// `--help`.
     Help,
     /// `--version`.

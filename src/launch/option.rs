@@ -55,6 +55,10 @@ pub enum Effect {
     Registry,
     /// `--prerelease`: whether pre-releases count.
     Prerelease,
+    /// The line is about code of a folder of this machine (`uv run --directory`).
+    Local,
+    /// `-m` of uv run: the command is a module of Python.
+    Module,
     /// `--call`: a line of shell to run.
     Call,
     /// `--node-options`: options of Node itself.

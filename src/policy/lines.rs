@@ -4,6 +4,8 @@ use super::sources;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::launch::Launch;
+use crate::launch::project::Project;
+use crate::package::shown;
 
 /// Refuses a line that the user has to allow first.
 pub fn check(config: &Config, launch: &Launch) -> Result<()> {
@@ -13,6 +15,15 @@ pub fn check(config: &Config, launch: &Launch) -> Result<()> {
             .hint("or allow such lines in jitbox's config.toml: [launch] call = true"));
     }
     sources::check(config, &launch.tighten, &launch.packages)
+}
+
+/// The refusal of a line about code of a folder: there is no grant for that yet.
+pub fn refuse_project(project: &Project) -> Error {
+    let folder = project.directory.as_ref().or(project.folder.as_ref());
+    let folder = folder.map_or_else(|| "the working directory".to_owned(), |folder| format!("`{}`", shown(folder)));
+    Error::refused(format!("`{}` runs code of {folder}, which no box is given", project.launcher.name()))
+        .because("code of this machine is run only if it is granted, and there is no way to grant it yet")
+        .hint("name the published package: `uv run --with pkg command arg…`, or `uvx-safe pkg arg…`")
 }
 
 #[cfg(test)]
