@@ -10,7 +10,7 @@ build:
 test *parts:
     scripts/test {{ parts }}
 
-# Random lines through both scanners (JITBOX_FUZZ=how many, JITBOX_SEED=which)
+# Random lines through all scanners (JITBOX_FUZZ=how many, JITBOX_SEED=which)
 fuzz:
     cargo test --release --lib -- --ignored --nocapture many_lines
 

@@ -13,6 +13,9 @@
 //! node = "node:{version}-trixie-slim"
 //! python = "python:{version}-slim-trixie"
 //!
+//! [launch]
+//! call = true                  # `npx -c` may run a line of shell in its box; default: false
+//!
 //! [packages]                   # repositories and addresses that `--safe-level=strict` lets through
 //! sources = ["https://github.com/owner/repository", "https://files.example/tools/"]
 //!
@@ -54,6 +57,8 @@ pub struct Config {
     pub env: EnvConfig,
     /// Base images.
     pub images: Images,
+    /// What a line may ask for.
+    pub launch: LaunchConfig,
     /// Where packages may come from.
     pub packages: PackagesConfig,
     /// What one run can use.
@@ -102,6 +107,14 @@ pub struct EnvConfig {
     /// Names of variables that every program gets.
     #[serde(deserialize_with = "names")]
     pub pass: Vec<String>,
+}
+
+/// What a line may ask for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LaunchConfig {
+    /// `-c` of npx runs a line of shell in the box.
+    pub call: bool,
 }
 
 /// Where packages may come from.

@@ -71,7 +71,7 @@ impl<'a> Session<'a> {
 
     /// The line's box, made now if there is none.
     pub fn find_or_make(&self, launch: &Launch) -> Result<BoxRecord> {
-        policy::sources::check(&self.config, &launch.tighten, &launch.packages)?;
+        policy::lines::check(&self.config, launch)?;
         let request = self.request(launch)?;
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return self.up_to_date(launch, record);
@@ -190,7 +190,7 @@ impl<'a> Session<'a> {
         if compiled.is_some() {
             env.push(format!("NODE_COMPILE_CACHE={COMPILED}").into_bytes());
         }
-        let mut argv = vec![program::path(launch, record)?.into_bytes()];
+        let mut argv = program::start(launch, record)?;
         argv.extend(launch.args.iter().map(|arg| arg.as_bytes().to_vec()));
         supervise::run(Job {
             engine: &self.engine,

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::launch::{self, Launch, Launcher, Request};
 use crate::session::Session;
 use crate::supervise::keeper;
-use crate::{cli, ui};
+use crate::{cli, policy, ui};
 
 /// Runs the shim for `launcher`.
 pub fn main(launcher: Launcher) -> ExitCode {
@@ -57,6 +57,7 @@ fn answer(launcher: Launcher, request: Request, context: &Context) -> Result<Exi
     match request {
         Request::Run(launch) if launch.environment.is_empty() => start(&launch, context),
         Request::Run(launch) => start(&launch, &context.with(&launch.environment)),
+        Request::Local(project) => Err(policy::lines::refuse_project(&project)),
         Request::Help => {
             ui::answer(&cli::help::shim(launcher));
             Ok(ExitCode::SUCCESS)

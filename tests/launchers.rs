@@ -16,6 +16,7 @@ pub const CASES: &[Case] = &[
     Case::new("of_npm_packages", of_npm_packages).on(is_podman),
     Case::new("of_pypi_packages", of_pypi_packages).on(is_podman),
     Case::new("wrappers", wrappers).on(is_podman),
+    Case::new("lines_of_shell", lines_of_shell).on(is_podman),
     Case::new("variables", variables).on(is_podman),
     Case::new("refusals_make_nothing", refusals_make_nothing).on(is_podman),
     Case::new("plan", plan).on(is_podman),
@@ -108,9 +109,28 @@ fn wrappers(lane: &'static Lane) {
         &["run", "--", "/bin/sh", "-lc", "exec npx -y cowsay a\\ b"],
         &["run", "--", "env", "X=y", "npx", "-y", "cowsay", "a b"],
         &["run", "--", "mise", "exec", "--", "npx", "-y", "cowsay", "a b"],
+        &["run", "--", "npx -y cowsay 'a b'"],
+        &["run", "--", "wsl", "--exec", "npx", "-y", "cowsay", "a b"],
+        &["run", "--", "volta", "run", "npx", "-y", "cowsay", "a b"],
+        &["run", "--", "corepack", "pnpm", "dlx", "cowsay", "a b"],
         &["run", "--", "env", "bash", "-c", "mise exec -- npm exec -- cowsay \"a b\""],
     ];
     all_say_hi(&home, lines, "< a b >");
+}
+
+/// `-c`: only if the user allows it, and then in the box that the packages have anyway, with nothing of this machine.
+fn lines_of_shell(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    home.write("outside", "");
+    let line = ["npx", "-y", "-p", "cowsay", "-c", "cowsay hi | tr h j; test -e outside || exit 7"];
+    let refused = jitbox(&home, &line).ended(126);
+    assert!(refused.stderr.contains("[launch] call = true") && refused.stdout.is_empty(), "{}", refused.words());
+    home.configure("[launch]\ncall = true\n");
+    let done = jitbox(&home, &line).ended(7);
+    assert!(done.text().contains("< ji >") && !done.stderr.contains("first start"), "{}", done.words());
+    let line = ["npm", "exec", "--package=cowsay", "-c", "cowthink -f \"$0\" hi || exec node -e 'process.exit(9)'"];
+    jitbox(&home, &line).ended(9);
+    assert_eq!(home.records().len(), 1);
 }
 
 /// What a line sets reaches the program, even from a terminal's large environment; what steers
@@ -185,6 +205,12 @@ fn plan(lane: &'static Lane) {
         assert_eq!(plan["launch"]["args"], serde_json::json!(["--x"]), "{line:?}");
         assert_eq!(plan["resolved"]["locked"], true, "{line:?}");
     }
+    // A local project is shown, and refused.
+    let done = jitbox(&home, &["plan", "--json", "uv", "--directory", "/d", "run", "main.py", "-x"]).ended(1);
+    let plan: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
+    let shown = ["directory", "script", "args"].map(|field| plan["launch"][field].clone());
+    assert_eq!(shown, ["/d".into(), "main.py".into(), serde_json::json!(["-x"])]);
+    assert!(done.stderr.contains("runs code of `/d`"), "{}", done.stderr);
 }
 
 fn completions(shell: &str) -> String {

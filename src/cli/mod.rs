@@ -17,7 +17,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::launch::{self, Launch, Launcher, Request, tool, wrapper};
+use crate::launch::{self, Launcher, Request, tool, wrapper};
 use crate::package::shown;
 use crate::{shim, ui};
 
@@ -104,8 +104,7 @@ pub fn main() -> ExitCode {
             Ok(()) => return shim::run_line(&tool::typed(line), &context),
             Err(e) => Err(e),
         },
-        Command::Plan { json, offline, whole } => launch_of(whole.line)
-            .and_then(|launch| plan::show(&context.with(&launch.environment), &launch, json, offline)),
+        Command::Plan { json, offline, whole } => plan(&context, whole.line, json, offline),
         Command::Ls { json } => ls::run(&context, json),
         Command::Rm { names } => rm::run(&context, &names),
         Command::Doctor { json } => doctor::run(&context, json).map(ExitCode::from),
@@ -162,9 +161,10 @@ fn known(line: &[OsString]) -> Result<()> {
     Err(error.hint("`jitbox --help` lists them"))
 }
 
-fn launch_of(line: Vec<OsString>) -> Result<Launch> {
+fn plan(context: &Context, line: Vec<OsString>, json: bool, offline: bool) -> Result<ExitCode> {
     match launch::parse_line(&tool::typed(line))?.1 {
-        Request::Run(launch) => Ok(launch),
+        Request::Run(launch) => plan::show(&context.with(&launch.environment), &launch, json, offline),
+        Request::Local(project) => plan::show_project(&project, json),
         Request::Help | Request::Version => {
             Err(Error::usage("the line runs no package").hint("jitbox plan npx -y pkg"))
         }

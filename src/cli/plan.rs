@@ -13,6 +13,7 @@ use crate::error::{Doing, Result};
 use crate::exec::Cmd;
 use crate::image::lock::Lock;
 use crate::launch::Launch;
+use crate::launch::project::{Project, Runs};
 use crate::plan::Start;
 use crate::session::Session;
 use crate::state::boxes;
@@ -43,7 +44,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
     let mut steps = Vec::new();
     if !offline {
         let session = Session::open(context)?;
-        policy::sources::check(&session.config, &launch.tighten, &launch.packages)?;
+        policy::lines::check(&session.config, launch)?;
         let policy = session.decide(launch);
         let request = session.request(launch)?;
         let carrier = session.carrier();
@@ -72,12 +73,23 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
         plan["policy"] = serde_json::to_value(&policy).doing(|| "can't write the plan".into())?;
         plan["steps"] = serde_json::to_value(&steps).doing(|| "can't write the plan".into())?;
     }
-    if json {
-        ui::answer(&serde_json::to_string_pretty(&plan).doing(|| "can't write the plan".into())?);
-    } else {
-        ui::answer(&text(&plan, &steps));
-    }
+    answer(&plan, &steps, json)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints how a line about a local project was understood, and then why it is not run.
+pub fn show_project(project: &Project, json: bool) -> Result<ExitCode> {
+    answer(&json!({ "launch": project_json(project) }), &[], json)?;
+    Err(policy::lines::refuse_project(project))
+}
+
+fn answer(plan: &Value, steps: &[Step], json: bool) -> Result<()> {
+    if json {
+        ui::answer(&serde_json::to_string_pretty(plan).doing(|| "can't write the plan".into())?);
+    } else {
+        ui::answer(&text(plan, steps));
+    }
+    Ok(())
 }
 
 /// The steps that make a box. What only becomes known on the way stands in capitals.
@@ -114,8 +126,33 @@ fn launch_json(launch: &Launch) -> Value {
         "launcher": launch.launcher.name(),
         "packages": packages,
         "command": launch.command,
+        "call": launch.call,
         "args": args,
         "sets": set,
+    })
+}
+
+fn project_json(project: &Project) -> Value {
+    let packages: Vec<String> = project.with.iter().map(ToString::to_string).collect();
+    let args: Vec<_> = project.args.iter().map(|arg| arg.to_string_lossy()).collect();
+    let options: Vec<String> = project
+        .options
+        .iter()
+        .map(|(name, value)| value.as_ref().map_or_else(|| name.clone(), |value| format!("{name}={value}")))
+        .collect();
+    let (kind, command) = match &project.runs {
+        Runs::Command(name) => ("command", name),
+        Runs::Script(name) => ("script", name),
+        Runs::Module(name) => ("module", name),
+    };
+    json!({
+        "launcher": project.launcher.name(),
+        "project": project.folder,
+        "directory": project.directory,
+        "options": options,
+        "packages": packages,
+        kind: command,
+        "args": args,
     })
 }
 

@@ -29,6 +29,10 @@ impl Launch {
                 words.extend(packages.map(|spec| format!("--package={spec}")));
                 words.extend(["--".to_owned(), command.clone()]);
             }
+            None if self.call.is_some() => {
+                words.extend(packages.map(|spec| format!("--package={spec}")));
+                words.extend(self.call.iter().map(|line| format!("--call={line}")));
+            }
             None => words.extend(["--".to_owned()].into_iter().chain(packages.next())),
         }
     }
@@ -50,7 +54,7 @@ impl Launch {
                 command.clone()
             }
             None if packages.is_empty() => "python".to_owned(),
-            None => packages.remove(0),
+            None => package_word(packages.remove(0)),
         };
         words.extend(packages.into_iter().map(|spec| format!("--with={spec}")));
         words.extend(["--".to_owned(), word]);
@@ -68,6 +72,12 @@ fn as_typed(spec: &PackageSpec) -> String {
         }
         PackageSpec::Npm(npm) => npm.to_string(),
     }
+}
+
+/// A package that is called like an interpreter is one only with a space before it (uv,
+/// `PythonRequest::try_from_tool_name`, which does not trim).
+fn package_word(spec: String) -> String {
+    if matches!(python::interpreter(&spec), Ok(None)) { spec } else { format!(" {spec}") }
 }
 
 /// After `--from`, `python` is the interpreter, and `x.py` a mistake.

@@ -7,10 +7,8 @@ use proptest::prelude::*;
 
 use crate::launch::{Launch, Launcher, Request, parse};
 
-// Quicker than proptest.
-#[path = "../../tests/support/dice.rs"]
-mod dice;
-use dice::Dice;
+#[path = "fuzz_tests.rs"]
+mod fuzz;
 
 const BOTH: [Launcher; 2] = [Launcher::Npx, Launcher::Uvx];
 
@@ -30,11 +28,14 @@ fn launch(launcher: Launcher, words: &[&str]) -> Launch {
     }
 }
 
-/// Writes the launch and reads it again.
+/// Writes the launch and reads it again, as the shim of its packages does.
 fn again(launch: &Launch) -> Launch {
     let line = launch.line();
-    match parse(launch.launcher, &line) {
-        Ok(Request::Run(launch)) => launch,
+    let shim = BOTH.into_iter().find(|shim| shim.ecosystem() == launch.launcher.ecosystem()).unwrap();
+    match parse(shim, &line) {
+        Ok(Request::Run(again)) => {
+            Launch { launcher: launch.launcher, environment: launch.environment.clone(), ..again }
+        }
         other => panic!("{line:?}: {other:?}"),
     }
 }
@@ -44,6 +45,7 @@ fn lines_in_one_spelling() {
     for (launcher, words, want) in [
         (Launcher::Npx, &["pkg@v1.2.3", "-y"][..], "--yes -- pkg@1.2.3 -y"),
         (Launcher::Npx, &["-p", "a", "-p=@s/b", "cmd", "--"], "--yes --package=a --package=@s/b -- cmd --"),
+        (Launcher::Npx, &["-c", "a | b", "-p", "x@1", "-p=y", "--"], "--yes --package=x@1 --package=y --call=a | b"),
         (
             Launcher::Npx,
             &["--safe-ro", "--reg=https://a.example", "--node-options= --no-warnings", "a"],
@@ -58,6 +60,7 @@ fn lines_in_one_spelling() {
         (Launcher::Uvx, &["--pre", "-w", "mcp", "python", "f.py"], "--prerelease=allow --from=mcp -- python f.py"),
         (Launcher::Uvx, &["python@3.12"], "--python=3.12 --from=python -- python"),
         (Launcher::Uvx, &["--with", "discord.py", "python"], "--from=python --with=discord.py -- python"),
+        (Launcher::Uvx, &[" python"], "--  python"),
         (Launcher::Uvx, &["--with", "python", "python"], "--from=python --with=python -- python"),
     ] {
         let launch = launch(launcher, words);
@@ -87,6 +90,8 @@ const VALUES: &[&str] = &[
     "pkg", "pkg@1.2.3", "pkg@^1.2", "pkg@latest", "@s/pkg", "@s/pkg@next", "a==1.0", "a>=1,<2", "a[x,y]>1",
     "Typed.Name", "discord.py", "python", "python3.12", "3.12", ">=3.11", "https://a.example/x", "allow",
     "never", "copy", "true", "false", "null", "always", "--no-warnings", "x.exe", "1", "", ".", "o/r",
+    "github:o/r#semver:^1", "git+https://h.example/o/r.git", "a@npm:b@^1", "a @ git+https://h.example/o/r@v1",
+    "https://h.example/a.tgz", "https://h.example/a-1.0-py3-none-any.whl", "git@github.com:o/r", "a[x] @ https://h.example/a.zip",
 ];
 
 fn value() -> impl Strategy<Value = String> {
@@ -175,51 +180,5 @@ fn long_lines_take_no_time() {
             let first: String = line[0].to_string_lossy().chars().take(20).collect();
             assert!(start.elapsed() < Duration::from_secs(10), "{launcher:?} {first}… × {}", line.len());
         }
-    }
-}
-
-impl Dice {
-    fn letters(&mut self, of: &str, most: usize) -> String {
-        (0..self.roll(most + 1)).map(|_| char::from(of.as_bytes()[self.roll(of.len())])).collect()
-    }
-
-    fn value(&mut self) -> String {
-        match self.roll(3) {
-            0 => self.letters("abcABC019@/:=.,<>^~*!|[]();- \t\u{1}", 12),
-            _ => self.one(VALUES).to_owned(),
-        }
-    }
-
-    fn word(&mut self, names: &[&str]) -> String {
-        match self.roll(12) {
-            0..4 => self.one(names).to_owned(),
-            4 | 5 => format!("{}={}", self.one(names), self.value()),
-            6..9 => self.value(),
-            9 => "--".to_owned(),
-            10 => format!("-{}", self.letters("abcdfghilmnpqsvwyCLPU-", 4)),
-            _ => format!("--{}{}", self.one(&["no-", "safe-", "x", ""]), self.letters("adeimnorstuy-=", 8)),
-        }
-    }
-}
-
-/// `just fuzz`: many lines, each parsed by both scanners, written and parsed again.
-/// `JITBOX_FUZZ` says how many (10 million), `JITBOX_SEED` which.
-#[test]
-#[ignore = "takes minutes: just fuzz"]
-#[allow(clippy::disallowed_methods, reason = "it is told how long to run")]
-fn many_lines() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    let (lines, seed): (u64, u64) = (number("JITBOX_FUZZ").unwrap_or(10_000_000), number("JITBOX_SEED").unwrap_or(1));
-    for launcher in BOTH {
-        let names: Vec<_> = names(launcher).collect();
-        let (mut dice, mut taken, start) = (Dice(seed), 0_u64, Instant::now());
-        for _ in 0..lines {
-            let line: Vec<_> = (0..dice.roll(8)).map(|_| OsString::from(dice.word(&names))).collect();
-            if let Ok(Request::Run(launch)) = parse(launcher, &line) {
-                taken += 1;
-                assert_eq!(again(&launch), launch, "{line:?}");
-            }
-        }
-        println!("{launcher:?}: {lines} lines, {taken} taken, {:?}", start.elapsed());
     }
 }

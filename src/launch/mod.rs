@@ -9,6 +9,7 @@ mod node;
 mod node_tools;
 pub mod npx;
 pub mod option;
+pub mod project;
 pub(crate) mod python;
 mod python_tools;
 mod scan;
@@ -23,6 +24,7 @@ use std::ffi::{OsStr, OsString};
 use crate::error::{Error, Result};
 use crate::package::{Ecosystem, PackageSpec, shown};
 use option::Table;
+use project::Project;
 
 /// Which tool's grammar the line follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,11 +91,12 @@ impl Launcher {
 }
 
 /// What the line asks for besides a package: nothing is run.
-#[expect(clippy::large_enum_variant, reason = "a process reads one line")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Run a package.
     Run(Launch),
+    /// Run code of a folder of this machine.
+    Local(Project),
     /// `--help`.
     Help,
     /// `--version`.
@@ -111,6 +114,8 @@ pub struct Launch {
     /// The command that the line names, or `None` for the first package's own: by npm's rule
     /// for `bin`, or in uvx's case the executable spelled as [`crate::package::pypi::PypiSpec::typed`].
     pub command: Option<String>,
+    /// `-c`: a line for `sh -c`, in place of a command and its arguments. Never empty.
+    pub call: Option<String>,
     /// The program's arguments, untouched.
     pub args: Vec<OsString>,
     /// `--python`, or the `3.12` of `uvx python@3.12`: a version such as `3.12`, or PEP 440

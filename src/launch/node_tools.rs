@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::scan::{Said, Stop};
-use super::{Launch, Launcher, command_name, dashed, text};
+use super::{Launch, Launcher, command_name, dashed, npx, text};
 use crate::error::{Error, Result};
 use crate::package::npm::NpmSpec;
 use crate::package::{PackageSpec, shown};
@@ -14,8 +14,11 @@ const BUNX_ALIASES: &[(&str, &str)] = &[("tsc", "typescript"), ("claude", "@anth
 /// The launch that the options and the words after them make.
 pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<Launch> {
     let words = if launcher == Launcher::NpmExec { for_npm(stop)? } else { stop.words.to_vec() };
-    let Some((first, args)) = words.split_first() else {
-        return Err(no_package(launcher, !said.packages.is_empty()));
+    let Some((first, args)) = words.split_first().filter(|_| said.call.is_none()) else {
+        return match said.call {
+            Some(_) => call(launcher, said, words.first()),
+            None => Err(no_package(launcher, !said.packages.is_empty())),
+        };
     };
     if launcher == Launcher::Bunx && said.packages.len() > 1 {
         return Err(Error::usage("`--package` is given twice, and bunx installs one").hint("give it once"));
@@ -29,10 +32,21 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<L
         let packages: Result<_> = said.packages.iter().map(|word| package(launcher, word)).collect();
         (packages?, Some(command_name(launcher, first)?))
     };
-    Ok(Launch {
+    Ok(launch(launcher, said, packages, command, args))
+}
+
+fn launch(
+    launcher: Launcher,
+    said: Said,
+    packages: Vec<NpmSpec>,
+    command: Option<String>,
+    args: &[OsString],
+) -> Launch {
+    Launch {
         launcher,
         packages: packages.into_iter().map(PackageSpec::Npm).collect(),
         command,
+        call: said.call,
         args: args.to_vec(),
         python: None,
         registry: said.registry,
@@ -40,7 +54,14 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<L
         node_options: said.node_options,
         tighten: said.tighten,
         environment: Vec::new(),
-    })
+    }
+}
+
+/// `npm exec -c`: only npm's table has it.
+fn call(launcher: Launcher, said: Said, first: Option<&OsString>) -> Result<Launch> {
+    npx::refuse_beside_call(launcher.name(), first, said.packages.len())?;
+    let packages: Result<_> = said.packages.iter().map(|word| package(launcher, word)).collect();
+    Ok(launch(launcher, said, packages?, None, &[]))
 }
 
 /// npm takes every option before a `--` for its own, even behind the package.

@@ -30,6 +30,7 @@ struct Line {
     packages: Vec<NpmSpec>,
     registry: Option<String>,
     node_options: Option<String>,
+    call: Option<String>,
     tighten: Tighten,
     help: bool,
     version: bool,
@@ -103,6 +104,7 @@ impl Line {
             Effect::Package => self.packages.push(NpmSpec::parse(text(value)?)?),
             // The last one wins (nopt).
             Effect::Registry => self.registry = Some(index::parse(name, text(value)?)?),
+            Effect::Call => self.call = Some(shell_line(name, text(value)?)?),
             Effect::NodeOptions => self.node_options = Some(node::parse(name, text(value)?)?),
             Effect::Only(values, refusal) if !values.iter().any(|v| value == *v) => {
                 return Err(refusal.error(name));
@@ -120,18 +122,22 @@ impl Line {
         if self.help {
             return Ok(Request::Help);
         }
-        let Some((first, args)) = words.split_first() else {
-            return Err(no_package(!self.packages.is_empty()));
-        };
-        let (packages, command) = if self.packages.is_empty() {
-            (vec![NpmSpec::parse(text(first)?)?], None)
-        } else {
-            (self.packages, Some(command_name(Launcher::Npx, first)?))
+        let (packages, command, args) = match (words.split_first(), &self.call) {
+            (words, Some(_)) => {
+                refuse_beside_call("npx-safe", words.map(|(first, _)| first), self.packages.len())?;
+                (self.packages, None, &[][..])
+            }
+            (None, None) => return Err(no_package(!self.packages.is_empty())),
+            (Some((first, args)), None) if self.packages.is_empty() => {
+                (vec![NpmSpec::parse(text(first)?)?], None, args)
+            }
+            (Some((first, args)), None) => (self.packages, Some(command_name(Launcher::Npx, first)?), args),
         };
         Ok(Request::Run(Launch {
             launcher: Launcher::Npx,
             packages: packages.into_iter().map(PackageSpec::Npm).collect(),
             command,
+            call: self.call,
             args: args.to_vec(),
             python: None,
             registry: self.registry,
@@ -182,6 +188,36 @@ fn swallowed<'a>(option: &str, words: &'a [OsString]) -> Result<&'a [OsString]> 
 fn takes_nothing(name: &str) -> Error {
     Error::usage(format!("`{name}` takes no value; npx would take it for the package"))
         .hint(format!("write `{name}` alone, or leave it out"))
+}
+
+/// The value of `-c`, which npm trims (`@npmcli/config/lib/parse-field.js`).
+pub(super) fn shell_line(name: &str, value: &str) -> Result<String> {
+    let line = value.trim();
+    if line.is_empty() {
+        return Err(Error::refused(format!("the line after `{name}` is empty; npx would start a shell"))
+            .hint("write a command into it: `npx-safe -p pkg -c 'command arg…'`"));
+    }
+    // Before any shell sees it.
+    if line.contains("${") {
+        return Err(Error::refused("npm puts variables of this machine in for `${…}`, and none is taken from there")
+            .hint("write `$NAME`, which the shell in the box reads"));
+    }
+    Ok(line.to_owned())
+}
+
+/// npm takes no command beside a line of shell (`lib/commands/exec.js`). Without packages it would run on what this
+/// machine has.
+pub(super) fn refuse_beside_call(tool: &str, first: Option<&OsString>, packages: usize) -> Result<()> {
+    if let Some(first) = first {
+        let first = first.to_string_lossy();
+        return Err(Error::usage(format!("`{}` stands beside `-c`, which npm does not take", shown(&first)))
+            .hint(format!("put it into the line: `{tool} --package=pkg -c 'command arg…'`")));
+    }
+    if packages == 0 {
+        return Err(Error::refused("`-c` without packages runs what is installed on this machine")
+            .hint(format!("name the packages: `{tool} --package=pkg -c 'command arg…'`")));
+    }
+    Ok(())
 }
 
 /// No package: npx would read its standard input into a shell.

@@ -55,6 +55,12 @@ pub enum Effect {
     Registry,
     /// `--prerelease`: whether pre-releases count.
     Prerelease,
+    /// The line is about code of a folder of this machine (`uv run --directory`).
+    Local,
+    /// `-m` of uv run: the command is a module of Python.
+    Module,
+    /// `--call`: a line of shell to run.
+    Call,
     /// `--node-options`: options of Node itself.
     NodeOptions,
     /// The name of a package; nothing else about it matters, but the tool fails on other values.
@@ -231,6 +237,7 @@ mod tests {
                 | Effect::With
                 | Effect::Python
                 | Effect::Registry
+                | Effect::Call
                 | Effect::NodeOptions
                 | Effect::Name => {
                     assert_eq!(row.arity, Arity::Value, "{:?}", row.names);

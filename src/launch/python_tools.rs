@@ -1,22 +1,27 @@
 //! What a line of uvx's relatives runs: `uv run --with` and `pipx run`.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
+use super::project::{Project, Runs};
 use super::scan::{Said, Stop};
-use super::{Launch, Launcher, command_name, python, text, uvx};
+use super::{Launch, Launcher, Request, command_name, python, text, uvx};
 use crate::error::{Error, Result};
 use crate::package::pypi::{PypiName, PypiSpec};
 use crate::package::{PackageSpec, shown};
 
-/// The launch that the options and the words after them make.
-pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<Launch> {
+/// What the options and the words after them make.
+pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<Request> {
     let Some((first, args)) = stop.words.split_first() else {
         return Err(Error::usage("there is no command").hint(format!("name it: `{}`", usage(launcher))));
     };
+    if launcher == Launcher::UvRun && is_local(&said, first)? {
+        return project(said, text(first)?, args).map(Request::Local);
+    }
     let (packages, command) = match launcher {
         Launcher::PipxRun => pipx(&said, first)?,
         _ => uv_run(&said, first)?,
     };
+    let module = said.module.then(|| [OsString::from("-m"), first.clone()]);
     let python = match &said.python {
         // pipx looks for an interpreter of that name.
         Some(range) if launcher == Launcher::PipxRun && range.trim().starts_with(['<', '>', '=', '!', '~']) => {
@@ -26,36 +31,72 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<L
         Some(value) => python::parse(value)?,
         None => None,
     };
-    Ok(Launch {
+    Ok(Request::Run(Launch {
         launcher,
         packages: packages.into_iter().map(PackageSpec::Pypi).collect(),
         command,
-        args: args.to_vec(),
+        call: None,
+        args: module.into_iter().flatten().chain(args.iter().cloned()).collect(),
         python,
         registry: said.registry,
         prerelease: said.prerelease,
         node_options: said.node_options,
         tighten: said.tighten,
         environment: Vec::new(),
+    }))
+}
+
+/// Whether a line of `uv run` is about code of a folder: by its options, by what it runs, or because it names no
+/// package.
+fn is_local(said: &Said, first: &OsStr) -> Result<bool> {
+    let name = text(first)?;
+    refuse_input(name)?;
+    let path = !said.module && (is_script(name) || name.contains(['/', '\\']));
+    Ok(path || said.with.is_empty() || !said.local.is_empty())
+}
+
+fn project(mut said: Said, first: &str, args: &[OsString]) -> Result<Project> {
+    let script = said.local.iter().any(|(name, _)| ["-s", "--script", "--gui-script"].contains(&name.as_str()));
+    let name = first.to_owned();
+    let runs = match (said.module, script || is_script(first)) {
+        (true, false) => Runs::Module(name),
+        (true, true) if script => {
+            return Err(Error::usage("uv does not take a script and `-m` together").hint("leave one of them out"));
+        }
+        (true, true) => Runs::Module(name),
+        (false, true) => Runs::Script(name),
+        (false, false) => Runs::Command(name),
+    };
+    let mut take = |wanted: &str| {
+        let all = said.local.iter().filter(|(name, _)| name == wanted).count();
+        if all > 1 {
+            return Err(Error::usage(format!("`{wanted}` is given twice")).hint("give it once"));
+        }
+        let at = said.local.iter().position(|(name, _)| name == wanted);
+        Ok(at.and_then(|at| said.local.remove(at).1))
+    };
+    let (directory, folder) = (take("--directory")?, take("--project")?);
+    Ok(Project {
+        launcher: Launcher::UvRun,
+        folder,
+        directory,
+        with: requirements(&said.with)?,
+        options: said.local,
+        runs,
+        args: args.to_vec(),
     })
+}
+
+fn requirements(values: &[String]) -> Result<Vec<PypiSpec>> {
+    values.iter().flat_map(|value| uvx::split_with(value)).map(PypiSpec::parse_requirement).collect()
 }
 
 type Packages = (Vec<PypiSpec>, Option<String>);
 
 /// The command is looked for in all packages; the one that is called like it has to be the first.
 fn uv_run(said: &Said, first: &OsStr) -> Result<Packages> {
-    refuse_file(first)?;
-    if said.with.is_empty() {
-        return Err(Error::refused(
-            "without `--with`, `uv run` runs code of the folder that it is in, which has no say here",
-        )
-        .hint(format!("name the published package: `{}`, or `uvx-safe pkg arg…`", usage(Launcher::UvRun))));
-    }
-    let command = uvx::executable(first)?;
-    let mut packages = Vec::new();
-    for requirement in said.with.iter().flat_map(|value| uvx::split_with(value)) {
-        packages.push(PypiSpec::parse_requirement(requirement)?);
-    }
+    let command = if said.module { "python".to_owned() } else { uvx::executable(first)? };
+    let mut packages = requirements(&said.with)?;
     let name = PypiName::parse(&command).ok();
     if let Some(at) = packages.iter().position(|package| name.is_some() && PypiName::parse(&package.typed).ok() == name)
     {
@@ -78,14 +119,28 @@ fn pipx(said: &Said, first: &OsStr) -> Result<Packages> {
     Ok((std::iter::once(package).chain(with?).collect(), command))
 }
 
-/// Both run Python files, and `uv run` what comes over standard input.
+/// Both run Python files.
+fn is_script(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    [".py", ".pyw", ".pyc", ".pyz"].iter().any(|end| lower.ends_with(end))
+}
+
+/// Code from an address, or (with `uv run`) from standard input.
+fn refuse_input(name: &str) -> Result<()> {
+    if name == "-" || name.contains("://") { Err(no_package(name)) } else { Ok(()) }
+}
+
+fn no_package(name: &str) -> Error {
+    Error::refused(format!("`{}` is a script, and only published packages are run", shown(name)))
+        .hint("name a package's command: `uvx-safe pkg arg…`")
+}
+
+/// What pipx would take for a file.
 fn refuse_file(word: &OsStr) -> Result<()> {
     let name = text(word)?;
-    let lower = name.to_ascii_lowercase();
-    let file = [".py", ".pyw", ".pyc", ".pyz"].iter().any(|end| lower.ends_with(end));
-    if name == "-" || file || name.contains("://") {
-        return Err(Error::refused(format!("`{}` is a script, and only published packages are run", shown(name)))
-            .hint("name a package's command: `uvx-safe pkg arg…`"));
+    refuse_input(name)?;
+    if is_script(name) {
+        return Err(no_package(name));
     }
     // A path, perhaps; says so in the same words as for the others.
     if name.contains(['/', '\\']) {

@@ -5,7 +5,7 @@
 use std::ffi::{OsStr, OsString};
 
 use super::option::{Arity, Effect, OptionRow, Table};
-use super::{Launcher, Tighten, dashed, index, node, text, uvx};
+use super::{Launcher, Tighten, dashed, index, node, npx, text, uvx};
 use crate::error::{Error, Result};
 use crate::package::pypi::PypiName;
 use crate::package::shown;
@@ -35,6 +35,10 @@ pub struct Said {
     pub registry: Option<String>,
     pub prerelease: bool,
     pub node_options: Option<String>,
+    pub call: Option<String>,
+    /// Options about a project of this machine, each with its value.
+    pub local: Vec<(String, Option<String>)>,
+    pub module: bool,
     pub tighten: Tighten,
     pub help: bool,
     pub version: bool,
@@ -135,6 +139,8 @@ impl Said {
             Effect::Help => self.help = on,
             Effect::Version => self.version = on,
             Effect::Prerelease => self.prerelease |= on,
+            Effect::Local => self.local.push((name.to_owned(), None)),
+            Effect::Module => self.module = on,
             Effect::Refused(refusal) => return Err(refusal.error(name)),
             Effect::RefusedOn(refusal) if on => return Err(refusal.error(name)),
             Effect::RefusedOff(refusal) if !on => return Err(refusal.error(name)),
@@ -160,6 +166,8 @@ impl Said {
             Effect::Python => once(name, &mut self.python, value.to_owned())?,
             Effect::Registry => once(name, &mut self.registry, index::parse(name, value)?)?,
             Effect::Prerelease => self.prerelease |= uvx::prerelease(name, OsStr::new(value))?,
+            Effect::Local => self.local.push((name.to_owned(), Some(value.to_owned()))),
+            Effect::Call => once(name, &mut self.call, npx::shell_line(name, value)?)?,
             Effect::NodeOptions => once(name, &mut self.node_options, node::parse(name, value)?)?,
             Effect::Name => drop(PypiName::parse(value)?),
             Effect::Only(values, refusal) if !values.contains(&value) => return Err(refusal.error(name)),

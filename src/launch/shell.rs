@@ -33,7 +33,12 @@ pub(super) fn open(shell: &str, words: &[OsString], _: &mut Variables) -> Result
     }
 }
 
-fn plain_command(shell: &str, line: &str) -> Result<Vec<OsString>> {
+/// Whether every shell takes the word for itself.
+pub(super) fn is_plain(word: &str) -> bool {
+    !word.is_empty() && acted_on(word).is_none() && !word.contains(['\'', '"', '\\', ' ', '\t'])
+}
+
+pub(super) fn plain_command(shell: &str, line: &str) -> Result<Vec<OsString>> {
     let without = format!("write the line without {shell}, each argument as a string of its own");
     if let Some(c) = acted_on(line) {
         return Err(Error::refused(format!(

@@ -113,21 +113,24 @@ fn asked(said: &Said) -> Request {
 /// Parses what follows the verbs of `launcher`.
 pub(super) fn parse(launcher: Launcher, mut said: Said, words: &[OsString]) -> Result<Request> {
     let Some(grammar) = launcher.grammar() else {
-        return as_uvx(launcher, words);
+        return as_uvx(launcher, &said, words);
     };
     let stop = said.options(&grammar, words)?;
     if said.version || said.help {
         return Ok(asked(&said));
     }
-    let launch = match launcher.ecosystem() {
-        Ecosystem::Npm => node_tools::finish(launcher, said, stop)?,
-        Ecosystem::Pypi => python_tools::finish(launcher, said, stop)?,
-    };
-    Ok(Request::Run(launch))
+    match launcher.ecosystem() {
+        Ecosystem::Npm => node_tools::finish(launcher, said, stop).map(Request::Run),
+        Ecosystem::Pypi => python_tools::finish(launcher, said, stop),
+    }
 }
 
 /// `uv tool run`: uvx is another name of it.
-fn as_uvx(launcher: Launcher, words: &[OsString]) -> Result<Request> {
+fn as_uvx(launcher: Launcher, said: &Said, words: &[OsString]) -> Result<Request> {
+    // Before `tool run` they mean what they mean after it.
+    if let Some((name, Some(value))) = said.local.first() {
+        uvx::parse(&[name.into(), value.into()])?;
+    }
     let mut request = uvx::parse(words)?;
     if let Request::Run(launch) = &mut request {
         launch.launcher = launcher;
@@ -136,14 +139,7 @@ fn as_uvx(launcher: Launcher, words: &[OsString]) -> Result<Request> {
 }
 
 fn unknown(words: &str) -> Error {
-    let split: Vec<&str> = words.split_whitespace().collect();
-    let error = Error::usage(format!("`{}` is no launcher that is understood", shown(words)));
-    // A whole line in one string, as some clients' configurations have it.
-    if split.len() > 2 || split.len() > 1 && split.first().is_some_and(|first| by_words(&[first]).is_ok()) {
-        let words: Vec<_> = split.iter().map(|w| format!("\"{}\"", shown(w))).collect();
-        return error.hint(format!("if it is a whole line, write several strings: {}", words.join(", "))).hint(NAMES);
-    }
-    error.hint(NAMES)
+    Error::usage(format!("`{}` is no launcher that is understood", shown(words))).hint(NAMES)
 }
 
 /// A line that was typed to us as `program words…`, as that program would get it: the `--` of

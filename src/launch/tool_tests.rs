@@ -2,6 +2,7 @@
 //! pipx 1.18.
 
 use super::*;
+use crate::launch::project::Runs;
 use crate::launch::{Launch, parse_line};
 
 fn line(words: &str) -> Vec<OsString> {
@@ -120,7 +121,9 @@ const REFUSED: &[(&str, &str)] = &[
     ("npm exec pkg a --x -- b", "take `--x`"),
     ("npm exec -p pkg cmd", "`-p`"),
     ("npm exec --package=a", "no command"),
-    ("npm exec -c x", "`-c`"),
+    ("npm exec -c x", "without packages"),
+    ("npm exec -c x --package=a b", "beside `-c`"),
+    ("npm exec -c x --package=a -- b", "beside `-c`"),
     ("npm exec --no pkg", "`--no`"),
     ("npm exec --no-yes pkg", "`--no-yes`"),
     ("npm exec --yes true", "value"),
@@ -161,22 +164,19 @@ const REFUSED: &[(&str, &str)] = &[
     ("uv pip install x", "`uv pip`"),
     ("uv tool install x", "`uv tool`"),
     ("uv --from x y", "`--from`"),
-    ("uv --directory /x run y", "`--directory`"),
-    ("uv run --directory /x y", "`--directory`"),
-    ("uv run main.py", "main.py"),
-    ("uv run cmd", "without `--with`"),
     ("uv run", "no command"),
-    ("uv run -m mod", "`-m`"),
-    ("uv run -s x", "`-s`"),
     ("uv run --with a -", "`-`"),
+    ("uv run -", "`-`"),
+    ("uv run https://x.example/a.py", "https://x.example/a.py"),
+    ("uv run --directory a --directory b x", "twice"),
+    ("uv run --directory", "needs a value"),
+    ("uv run -s -m x", "together"),
+    ("uv --directory /x tool run y", "`--directory`"),
+    ("uv --project /x tool run y", "`--project`"),
     ("uv run --with a https://x.example/a.py", "https://x.example/a.py"),
-    ("uv run --with a ./cmd", "./cmd"),
-    ("uv run --with a x.pyz", "x.pyz"),
     ("uv run --with-requirements r.txt cmd", "`--with-requirements`"),
     ("uv run --with-editable . cmd", "`--with-editable`"),
     ("uv run --env-file .env --with a cmd", "`--env-file`"),
-    ("uv run --frozen --with a cmd", "`--frozen`"),
-    ("uv run --extra x --with a cmd", "`--extra`"),
     ("uv run --from a cmd", "`--from`"),
     ("uv tool run -y pkg", "`-y`"),
     ("uv tool run", "no command"),
@@ -191,8 +191,6 @@ const REFUSED: &[(&str, &str)] = &[
     ("pipx run --python >=3.11 app", ">=3.11"),
     ("pipx run pkg@1.2", "pkg@1.2"),
     ("pipx run --no-c pkg", "`--no-c`"),
-    ("corepack pnpm dlx x", "`corepack`"),
-    ("wsl npx x", "`wsl`"),
     ("./npx x", "./npx"),
     ("node_modules/.bin/npx x", "node_modules"),
     ("docker run x", "`docker`"),
@@ -207,14 +205,44 @@ fn lines_that_are_refused() {
     }
 }
 
-/// What a refusal says to type is no second refusal of the same sort.
+/// A line about a local project: its folder, where it starts, other options, what is run, and the arguments.
+type Local = (&'static str, Option<&'static str>, Option<&'static str>, &'static str, Runs, &'static str);
+
+#[rustfmt::skip]
+const LOCAL: &[Local] = &[
+    ("uv --directory /d run cmd --x", None, Some("/d"), "", Runs::Command(String::new()), "--x"),
+    ("uv run --directory d cmd", None, Some("d"), "", Runs::Command(String::new()), ""),
+    ("uv run --project=p --directory d cmd -- a", Some("p"), Some("d"), "", Runs::Command(String::new()), "-- a"),
+    ("uv run cmd", None, None, "", Runs::Command(String::new()), ""),
+    ("uv run ./cmd", None, None, "", Runs::Command(String::new()), ""),
+    ("uv run cmd run x.py", None, None, "", Runs::Command(String::new()), "run x.py"),
+    ("uv run cmd.py a", None, None, "", Runs::Script(String::new()), "a"),
+    ("uv --directory /d run -q -- cmd.PYZ", None, Some("/d"), "", Runs::Script(String::new()), ""),
+    ("uv run -s cmd", None, None, "-s", Runs::Script(String::new()), ""),
+    ("uv run -m cmd --x", None, None, "", Runs::Module(String::new()), "--x"),
+    ("uv run --with a ./cmd", None, None, "", Runs::Command(String::new()), ""),
+    ("uv run --frozen --extra=x --with a cmd", None, None, "--frozen --extra=x", Runs::Command(String::new()), ""),
+    ("uv run --package p --no-dev -m cmd", None, None, "--package=p --no-dev", Runs::Module(String::new()), ""),
+];
+
 #[test]
-fn whole_lines_in_one_string_are_pulled_apart() {
-    for words in ["npx -y pkg", "npm exec pkg", "uvx pkg"] {
-        let error = parse_line(&[words.into()]).unwrap_err();
-        let apart: Vec<_> = words.split(' ').map(|word| format!("\"{word}\"")).collect();
-        assert!(error.hints[0].ends_with(&apart.join(", ")), "{error:?}");
+fn lines_about_local_projects() {
+    for (words, folder, directory, options, runs, args) in LOCAL {
+        let Ok((Launcher::UvRun, Request::Local(project))) = parse_line(&line(words)) else { panic!("{words}") };
+        assert_eq!((project.folder.as_deref(), project.directory.as_deref()), (*folder, *directory), "{words}");
+        let said = |(name, value): &(String, Option<String>)| {
+            value.as_ref().map_or(name.clone(), |value| format!("{name}={value}"))
+        };
+        assert_eq!(project.options.iter().map(said).collect::<Vec<_>>().join(" "), *options, "{words}");
+        let (Runs::Command(name) | Runs::Script(name) | Runs::Module(name)) = &project.runs;
+        assert!(words.contains(name) && name.contains("cmd"), "{words}: {name}");
+        assert_eq!(std::mem::discriminant(&project.runs), std::mem::discriminant(runs), "{words}");
+        assert_eq!(project.args, if args.is_empty() { Vec::new() } else { line(args) }, "{words}");
+        assert_eq!(project.with.len(), usize::from(words.contains("--with")), "{words}");
     }
+    // Without anything of a project a module is one of the packages'.
+    let launch = run("uv run --with pkg -m mod --x");
+    assert_eq!((launch.command.as_deref(), launch.args), (Some("python"), line("-m mod --x")));
 }
 
 #[test]

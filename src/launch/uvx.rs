@@ -36,6 +36,7 @@ pub fn parse(args: &[OsString]) -> Result<Request> {
 }
 
 /// What to do after an option.
+#[expect(clippy::large_enum_variant, reason = "a process reads one line")]
 enum Step<'a> {
     Go(&'a [OsString]),
     Stop(Request),
@@ -178,6 +179,7 @@ impl Line {
             launcher: Launcher::Uvx,
             packages: package.into_iter().chain(self.with).map(PackageSpec::Pypi).collect(),
             command,
+            call: None,
             args: args.to_vec(),
             python,
             registry: self.registry,

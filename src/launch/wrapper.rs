@@ -28,6 +28,14 @@ pub const WRAPPERS: &[Wrapper] = &[
     Wrapper { programs: &["env"], form: "env NAME=VALUE npx …", open: env },
     Wrapper { programs: &["cmd"], form: "cmd /c npx …", open: cmd },
     Wrapper { programs: &["mise"], form: "mise exec -- npx …", open: mise },
+    Wrapper {
+        programs: &["asdf", "fnm"],
+        form: "asdf exec npx …",
+        open: |program, words, _| after(program, "exec", words),
+    },
+    Wrapper { programs: &["volta"], form: "volta run npx …", open: |program, words, _| after(program, "run", words) },
+    Wrapper { programs: &["corepack"], form: "corepack pnpm dlx …", open: corepack },
+    Wrapper { programs: &["wsl"], form: "wsl npx …", open: wsl },
 ];
 
 /// More of them inside of each other than anybody means.
@@ -42,7 +50,10 @@ const STEERING_PREFIXES: &[&str] =
 /// Reads a whole line, from its program on.
 pub(super) fn read(line: &[OsString]) -> Result<(Launcher, Request)> {
     let mut variables = Variables::new();
-    let mut words = line.to_vec();
+    let mut words = match line.split_first() {
+        Some((first, rest)) => pulled_apart(text(first)?, rest)?.unwrap_or_else(|| line.to_vec()),
+        None => Vec::new(),
+    };
     for _ in 0..=DEEPEST {
         let Some((first, rest)) = words.split_first() else {
             return Err(Error::usage("there is no line to run").hint("write it after `--`: `jitbox run -- npx -y pkg`"));
@@ -68,17 +79,35 @@ pub fn is_program(word: &str) -> bool {
         .is_ok_and(|name| tool::is_program(&name) || WRAPPERS.iter().any(|w| w.programs.contains(&name.as_str())))
 }
 
+/// The words of a line whose launcher stands in one string with words after it, as in configurations of clients that
+/// give it to a shell or split it at spaces. `None` for a single word, or for a path with spaces in it.
+fn pulled_apart(first: &str, rest: &[OsString]) -> Result<Option<Vec<OsString>>> {
+    let trimmed = first.trim_start();
+    if !trimmed.contains(char::is_whitespace) || !trimmed.split_whitespace().next().is_some_and(is_program) {
+        return Ok(None);
+    }
+    let mut words = shell::plain_command("a shell", trimmed)?;
+    for word in rest {
+        // Some clients give these to the shell, too; others do not.
+        if !shell::is_plain(&word.to_string_lossy()) {
+            return Err(Error::refused(
+                "the launcher stands in one string with words after it, and a shell would read the others as well",
+            )
+            .hint("write each word as a string of its own: \"npx\", \"-y\", \"pkg\""));
+        }
+        words.push(word.clone());
+    }
+    Ok(Some(words))
+}
+
 /// The name of a program: without an absolute path, and without what Windows adds.
 fn program(word: &OsStr) -> Result<String> {
     let typed = text(word)?;
     let drive = typed.as_bytes().get(1..3).is_some_and(|at| at == b":\\" || at == b":/");
+    // As clients that fill these in would have it.
+    let home = ["~/", "$HOME/", "${HOME}/"].iter().any(|home| typed.starts_with(home));
     let name = typed.rsplit(['/', '\\']).next().unwrap_or(typed);
-    // A path with spaces in it is absolute; this is a whole line.
-    let line = typed.split_whitespace().next().is_some_and(tool::is_program) && typed.contains(char::is_whitespace);
-    if line {
-        return Ok(typed.to_owned());
-    }
-    if name.len() < typed.len() && !drive && !typed.starts_with(['/', '\\']) {
+    if name.len() < typed.len() && !drive && !home && !typed.starts_with(['/', '\\']) {
         return Err(Error::refused(format!("`{}` is a program of this folder, which has no say here", shown(typed)))
             .hint("name the launcher alone: `npx …`"));
     }
@@ -155,6 +184,46 @@ fn cmd(_: &str, words: &[OsString], _: &mut Variables) -> Result<Vec<OsString>> 
         [line] => Ok(text(line)?.split_whitespace().map(OsString::from).collect()),
         _ => Ok(rest.to_vec()),
     }
+}
+
+/// `asdf exec line`, which chooses the Node.js of this machine by a file of its folder.
+fn after(program: &str, verb: &str, words: &[OsString]) -> Result<Vec<OsString>> {
+    match words.split_first() {
+        Some((first, line)) if first == verb && line.first().is_none_or(|word| !dashed(word)) => Ok(line.to_vec()),
+        _ => Err(Error::refused(format!("of {program}, only `{program} {verb} npx …` without options is understood"))
+            .hint("write the line itself: the image has its own Node.js or Python")),
+    }
+}
+
+/// `corepack pnpm dlx …`: the package manager as it stands there.
+fn corepack(_: &str, words: &[OsString], _: &mut Variables) -> Result<Vec<OsString>> {
+    match words.first().and_then(|word| word.to_str()) {
+        Some("npm" | "npx" | "pnpm" | "pnpx" | "yarn") => Ok(words.to_vec()),
+        _ => Err(Error::refused(
+            "of corepack, only `corepack pnpm dlx …` and the like, without a version, are understood",
+        )
+        .hint("write the line itself: `jitbox run -- pnpm dlx pkg`")),
+    }
+}
+
+/// `wsl line`, which a shell in there reads, or `wsl --exec line`.
+fn wsl(_: &str, words: &[OsString], _: &mut Variables) -> Result<Vec<OsString>> {
+    let (exec, line) = match words.split_first() {
+        Some((word, line)) if word == "-e" || word == "--exec" => (true, line),
+        Some((word, line)) if word == "--" => (false, line),
+        _ => (false, words),
+    };
+    if let Some(word) = line.first().filter(|word| dashed(word)) {
+        return Err(Error::refused(format!("`wsl {}` is not understood", shown(&word.to_string_lossy()))).hint(PLAIN));
+    }
+    if let Some(word) = line.iter().find(|word| !exec && !shell::is_plain(&word.to_string_lossy())) {
+        return Err(Error::refused(format!(
+            "`{}` means something to the shell that wsl starts",
+            shown(&word.to_string_lossy())
+        ))
+        .hint("write the line without wsl, or with `wsl --exec`"));
+    }
+    Ok(line.to_vec())
 }
 
 /// `mise exec -- line`, which has tools of mise's on its PATH.

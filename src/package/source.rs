@@ -181,11 +181,24 @@ pub(super) fn web_address(address: &str, text: &str) -> Result<Url> {
             .because("it would be kept with the box")
             .hint("put the login into ~/.netrc, and leave it out of the address"));
     }
+    if !is_as_typed(address, &url) {
+        return Err(bad("its host is not written as it is read").hint(format!("write it as {url}")));
+    }
     // The line's own text is shown to people and kept.
     if text.chars().any(char::is_control) {
         return Err(bad("it has control characters in it").hint(hint));
     }
     Ok(url)
+}
+
+/// Whether the host stands in the text as it is. The tools that read addresses disagree about `https:///host`, `\\` and
+/// hosts in other spellings, and by the host npm tells a repository from an archive.
+fn is_as_typed(address: &str, url: &Url) -> bool {
+    let authority = address.split_once("://").map(|(_, rest)| rest.split(['/', '\\', '?', '#']).next().unwrap_or(rest));
+    let typed = authority.unwrap_or_default().to_ascii_lowercase();
+    let (host, port) = typed.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((&typed, ""));
+    let same_port = port.is_empty() || port.parse().ok() == url.port_or_known_default();
+    url.host_str() == Some(host) && same_port && !address.contains('\\')
 }
 
 /// A repository's address: also without a query, which git has no use for.
@@ -237,6 +250,24 @@ mod tests {
             assert_eq!(Commit::parse(text), None, "{text}");
             let json = serde_json::to_string(text).unwrap();
             assert!(serde_json::from_str::<Commit>(&json).is_err(), "{text} from a record");
+        }
+    }
+
+    #[test]
+    fn hosts_are_written_as_they_are_read() {
+        for address in
+            ["https://h.example/x", "https://H.Example:443/x", "http://[::1]:8000/x", "https://127.0.0.1:8443"]
+        {
+            web_address(address, address).unwrap();
+        }
+        for address in [
+            "https:///h.example/x",
+            "https:/h.example/x",
+            "https://h%2eexample/x",
+            "https://h.example\\x",
+            "http://127.1/x",
+        ] {
+            assert!(web_address(address, address).is_err(), "{address}");
         }
     }
 

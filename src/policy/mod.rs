@@ -2,6 +2,7 @@
 //! container plan that can be executed ([`Decided`]).
 
 pub mod environment;
+pub mod lines;
 pub mod paths;
 pub mod seccomp;
 pub mod sources;

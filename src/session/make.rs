@@ -196,7 +196,8 @@ impl Session<'_> {
                     if i == 0 {
                         // A line that names its command shares the box with one that does not.
                         let default = npm::default_bin(&release);
-                        default_program = if launch.command.is_none() { Some(default?) } else { default.ok() };
+                        let named = launch.command.is_some() || launch.call.is_some();
+                        default_program = if named { default.ok() } else { Some(default?) };
                     }
                     engines.extend(release.engines_node);
                     packages.push(release.pinned);

@@ -14,6 +14,14 @@ pub fn is_packaged(path: &str) -> bool {
     path.starts_with(NPM_PROGRAMS)
 }
 
+/// What the box starts, before the line's arguments: a program, or a shell with the line of `-c`.
+pub fn start(launch: &Launch, record: &BoxRecord) -> Result<Vec<Vec<u8>>> {
+    match &launch.call {
+        Some(line) => Ok(vec![b"sh".to_vec(), b"-c".to_vec(), line.clone().into_bytes()]),
+        None => Ok(vec![path(launch, record)?.into_bytes()]),
+    }
+}
+
 /// The program in the box that the line means.
 pub fn path(launch: &Launch, record: &BoxRecord) -> Result<String> {
     let folder = match record.request.ecosystem {

@@ -28,8 +28,9 @@ const say = console.error
 
 // What libnpmexec does with what it is told (`libnpmexec/lib/index.js`).
 const decided = ({ args, call, packages, registry }) => {
-  if (call) return { is: 'call' }
-  if (!args.length) return { is: 'shell' }
+  if (!args.length && !call) return { is: 'shell' }
+  // Then it runs on what this machine has.
+  if (call && !packages.length) return { is: 'call' }
   const named = packages.length > 0
   const specs = named ? packages : [args[0]]
   const packagesSeen = specs.map((text) => {
@@ -41,7 +42,8 @@ const decided = ({ args, call, packages, registry }) => {
   return {
     is: 'run',
     packages: packagesSeen,
-    command: named ? args[0] : null,
+    command: named && !call ? args[0] : null,
+    call: call || null,
     args: args.slice(1),
     registry,
     node_options: process.env.NODE_OPTIONS ?? null,

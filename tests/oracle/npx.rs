@@ -34,6 +34,7 @@ struct Answer {
     why: String,
     packages: Vec<Named>,
     command: Option<String>,
+    call: Option<String>,
     args: Vec<String>,
     registry: String,
     node_options: Option<String>,
@@ -156,7 +157,11 @@ fn compare(line: &Line, npm: &Answer, major: u32) -> Result<&'static str, String
 
 fn same(launch: &Launch, npm: &Answer) -> Result<(), String> {
     let args: Vec<_> = launch.args.iter().filter_map(|arg| arg.to_str()).collect();
-    if args != npm.args || launch.command != npm.command || launch.packages.len() != npm.packages.len() {
+    if args != npm.args
+        || launch.call != npm.call
+        || launch.command != npm.command
+        || launch.packages.len() != npm.packages.len()
+    {
         return Err(format!("we have {launch:?}"));
     }
     for (spec, theirs) in launch.packages.iter().zip(&npm.packages) {

@@ -21,14 +21,8 @@ const ROWS: &[OptionRow] = &[
     flag(&["--help", "-h", "-H", "-?"], Effect::Help),
     switch(&["--yes", "-y"], refused_off(AGAINST_INSTALL, NEVER_ASKED)),
     flag(&["--no", "--no-install"], refused(AGAINST_INSTALL, NEVER_ASKED)),
+    value(&["--call", "-c"], Effect::Call),
     // Would run something else than a package's command.
-    value(
-        &["--call", "-c"],
-        refused(
-            "runs a line of shell, which is not supported",
-            "name the command and its arguments: `npx-safe -p pkg command arg…`",
-        ),
-    ),
     value(
         &["--script-shell", "--shell"],
         refused("names a shell, and no shell is involved here", "leave it out: the command is started directly"),

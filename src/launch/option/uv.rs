@@ -3,9 +3,6 @@
 
 use super::{Effect, OptionRow, Table, flag, refused, value};
 
-const FOLDER: &str = "runs code of a folder, and only published packages are run";
-const PACKAGE: &str = "name the published package: `uv run --with pkg command arg…`, or `uvx-safe pkg arg…`";
-const PROJECT: &str = "is about the project of this folder, which has no say here";
 const OUT: &str = "leave it out";
 
 /// Looked at before uvx's table.
@@ -19,9 +16,9 @@ pub const NOT_RUNS: &[&str] = &[
 ];
 
 const ROWS: &[OptionRow] = &[
-    value(&["--project", "--directory", "--package"], refused(FOLDER, PACKAGE)),
-    flag(&["--script", "-s", "--gui-script", "--all-packages"], refused(FOLDER, PACKAGE)),
-    flag(&["--module", "-m"], refused("runs a module", "name the interpreter: `uv run --with pkg python -m module`")),
+    value(&["--project", "--directory", "--package"], Effect::Local),
+    flag(&["--script", "-s", "--gui-script", "--all-packages"], Effect::Local),
+    flag(&["--module", "-m"], Effect::Module),
     flag(&["--no-project", "--isolated"], Effect::Harmless),
     flag(
         &[
@@ -38,12 +35,9 @@ const ROWS: &[OptionRow] = &[
             "--locked",
             "--frozen",
         ],
-        refused(PROJECT, OUT),
+        Effect::Local,
     ),
-    value(
-        &["--extra", "--no-extra", "--group", "--no-group", "--only-group", "--no-editable-package"],
-        refused(PROJECT, OUT),
-    ),
+    value(&["--extra", "--no-extra", "--group", "--no-group", "--only-group", "--no-editable-package"], Effect::Local),
     flag(&["--yes", "-y"], refused("is npx's; uv never asks and has no such option", OUT)),
 ];
 
@@ -51,7 +45,7 @@ const ROWS: &[OptionRow] = &[
 pub const GLOBAL: Table = Table(GLOBAL_ROWS);
 
 const GLOBAL_ROWS: &[OptionRow] = &[
-    value(&["--project", "--directory"], refused(FOLDER, PACKAGE)),
+    value(&["--project", "--directory"], Effect::Local),
     value(&["--config-file"], refused("names a file of this machine", OUT)),
     value(
         &["--allow-insecure-host", "--trusted-host"],
