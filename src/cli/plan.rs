@@ -44,9 +44,10 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
     if !offline {
         let session = Session::open(context)?;
         policy::sources::check(&session.config, &launch.tighten, &launch.packages)?;
-        let policy = session.decide(launch);
         let request = session.request(launch)?;
-        let (image, resolved) = match boxes::find(&session.layout, &request)? {
+        let record = boxes::find(&session.layout, &request)?;
+        let policy = session.decide(launch, record.as_ref(), false)?;
+        let (image, resolved) = match record {
             Some(record) => {
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
                 let resolved =
