@@ -227,6 +227,7 @@ impl<'a> Session<'a> {
                 stdio: Stdio::Framed,
                 grace_ms: GRACE.as_millis() as u32,
                 watch: policy.watch,
+                mounts: policy.seen(),
             },
             carrier,
             mcp: record.mcp,

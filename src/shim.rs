@@ -15,7 +15,7 @@ use crate::policy::mounts::Mounted;
 use crate::policy::reason::Reason;
 use crate::session::Session;
 use crate::state::boxes::BoxRecord;
-use crate::supervise::keeper;
+use crate::supervise::{self, keeper};
 use crate::{cli, ui};
 
 /// Runs the shim for `launcher`.
@@ -86,7 +86,7 @@ fn start(launch: &Launch, context: &Context) -> Result<ExitCode> {
     announce(&session, launch, &record, &policy)?;
     let end = session.run(launch, &record, &policy)?;
     look_back(&session, launch, &record, &policy, end)?;
-    Ok(exit(end))
+    Ok(exit(end, &policy))
 }
 
 /// What a person should know before the program starts; nothing in the normal case.
@@ -131,7 +131,7 @@ fn look_back(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy:
 }
 
 /// The program's end as our own.
-fn exit(end: End) -> ExitCode {
+fn exit(end: End, policy: &Policy) -> ExitCode {
     match end {
         End::Exited(code) => ExitCode::from(code),
         // As a shell reports it, which is what npx (through its `sh`) and uvx both pass on.
@@ -142,6 +142,12 @@ fn exit(end: End) -> ExitCode {
             ui::failure(&error);
             // sh(1): 127 not found, 126 found but not to be executed.
             ExitCode::from(if errno == libc::ENOENT { 127 } else { 126 })
+        }
+        End::Changed(which) => {
+            let path = usize::try_from(which).ok().and_then(|at| policy.mounts.get(at));
+            let error = supervise::exchanged(path.map_or(Path::new("/"), |mounted| &mounted.mount.source));
+            ui::failure(&error);
+            ExitCode::from(error.shim_exit_code())
         }
         End::OverMemory(bytes) => {
             let error = Error::failed(format!("ended for using {} MiB of memory", bytes >> 20));

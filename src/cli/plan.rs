@@ -13,7 +13,9 @@ use crate::error::{Doing, Result};
 use crate::exec::Cmd;
 use crate::image::lock::Lock;
 use crate::launch::Launch;
-use crate::plan::Start;
+use crate::plan::{BOX_ID, Network, Start, User};
+use crate::policy::Policy;
+use crate::policy::mounts::Mounted;
 use crate::session::Session;
 use crate::state::boxes;
 use crate::{policy, ui};
@@ -41,6 +43,7 @@ impl Step {
 pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Result<ExitCode> {
     let mut plan = json!({ "launch": launch_json(launch) });
     let mut steps = Vec::new();
+    let mut decided_on = None;
     if !offline {
         let session = Session::open(context)?;
         policy::sources::check(&session.config, &launch.tighten, &launch.packages)?;
@@ -66,12 +69,13 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
         steps.push(Step::new("run", "what the policy says", &run));
         plan["resolved"] = resolved;
         plan["policy"] = serde_json::to_value(&policy).doing(|| "can't write the plan".into())?;
+        decided_on = Some(policy);
         plan["steps"] = serde_json::to_value(&steps).doing(|| "can't write the plan".into())?;
     }
     if json {
         ui::answer(&serde_json::to_string_pretty(&plan).doing(|| "can't write the plan".into())?);
     } else {
-        ui::answer(&text(&plan, &steps));
+        ui::answer(&text(&plan, decided_on.as_ref(), &steps));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -115,9 +119,9 @@ fn launch_json(launch: &Launch) -> Value {
     })
 }
 
-fn text(plan: &Value, steps: &[Step]) -> String {
+fn text(plan: &Value, policy: Option<&Policy>, steps: &[Step]) -> String {
     let mut out = String::new();
-    for part in ["launch", "resolved", "policy"] {
+    for part in ["launch", "resolved"] {
         if let Some(Value::Object(fields)) = plan.get(part) {
             out.push_str(part);
             out.push('\n');
@@ -126,8 +130,49 @@ fn text(plan: &Value, steps: &[Step]) -> String {
             }
         }
     }
+    if let Some(policy) = policy {
+        out.push_str(&format!("policy, at level {}\n", policy.level));
+        reasons(policy).iter().for_each(|(what, why)| out.push_str(&format!("  {what}  ({why})\n")));
+        for (path, why) in &policy.not_mounted {
+            out.push_str(&format!("  `{}` {why}\n", path.display()));
+        }
+        if !policy.held_back.is_empty() {
+            out.push_str(&format!("  not passed on: {}\n", policy.held_back.join(", ")));
+        }
+    }
     for step in steps {
         out.push_str(&format!("step {} (reaches {})\n  {}\n", step.step, step.reaches, step.shown));
     }
     out
+}
+
+/// Everything that the program has, each with the reason.
+fn reasons(policy: &Policy) -> Vec<(String, String)> {
+    let network = if policy.network == Network::None { "no network" } else { "the engine's network" };
+    let mut all = vec![(network.to_owned(), policy.network_why.to_string())];
+    for Mounted { mount, why, .. } in &policy.mounts {
+        let access = if mount.writable { "change" } else { "read" };
+        all.push((format!("{access} {}", mount.target.display()), why.to_string()));
+    }
+    all.extend(policy.environment.iter().map(|(name, why)| (format!("variable {name}"), why.to_string())));
+    let limits = policy.limits;
+    let values = [
+        ("memory", format!("{} MiB", limits.memory >> 20)),
+        ("cpus", limits.cpus.to_string()),
+        ("pids", limits.pids.to_string()),
+    ];
+    for (name, value) in values {
+        let why = policy.limits_why.get(name).map(ToString::to_string).unwrap_or_default();
+        all.push((format!("{name} {value}"), why));
+    }
+    all.push((format!("starts in {}", policy.cwd.display()), format!("as {}", user(policy.user))));
+    all
+}
+
+fn user(user: User) -> String {
+    match user {
+        User::Nobody => format!("user {BOX_ID}, who owns nothing"),
+        User::Mapped => "you, who are mapped to another user in the box".to_owned(),
+        User::Caller { uid, gid } => format!("user {uid}, group {gid}"),
+    }
 }

@@ -89,7 +89,7 @@ impl Whom {
             return Err(Error::usage("no package is named").hint(format!("jitbox {verb} npm:NAME …")));
         }
         let holder = |text: &String| {
-            let (ecosystem, name) = self.ecosystem(context, verb, text)?;
+            let (ecosystem, name) = self.ecosystem(context, text)?;
             settings.check(ecosystem)?;
             grantee::holder(&settings, &parse(ecosystem, name)?, self.registry.as_deref())
         };
@@ -97,7 +97,7 @@ impl Whom {
     }
 
     /// Which ecosystem a package is of: what is said, else what there is only one of.
-    fn ecosystem<'a>(&self, context: &Context, verb: &str, text: &'a str) -> Result<(Ecosystem, &'a str)> {
+    fn ecosystem<'a>(&self, context: &Context, text: &'a str) -> Result<(Ecosystem, &'a str)> {
         if let Some(name) = text.strip_prefix("npm:") {
             return Ok((Ecosystem::Npm, name));
         }
@@ -127,10 +127,17 @@ impl Whom {
         match known[..] {
             [only] => Ok((only, text)),
             _ => Err(Error::usage(format!("`{}` could be of npm or of PyPI", shown(text)))
-                .hint(format!("jitbox {verb} npm:{} …", shown(text)))
-                .hint(format!("jitbox {verb} pypi:{} …", shown(text)))),
+                .hint(typed_with(context, text, Ecosystem::Npm))
+                .hint(typed_with(context, text, Ecosystem::Pypi))),
         }
     }
+}
+
+/// What was typed, with the package's ecosystem.
+fn typed_with(context: &Context, name: &str, ecosystem: Ecosystem) -> String {
+    let full = format!("{ecosystem}:{name}");
+    let words = context.args.iter().map(|word| if word == name { full.clone().into() } else { word.to_string_lossy() });
+    shell_words::join(std::iter::once("jitbox".into()).chain(words))
 }
 
 fn parse(ecosystem: Ecosystem, name: &str) -> Result<PackageSpec> {

@@ -16,7 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use jitbox_guest::protocol::Watch;
+use jitbox_guest::protocol::{self, Watch};
 use serde::Serialize;
 
 use crate::config::{self, Config};
@@ -150,6 +150,18 @@ impl Policy {
     pub fn environment_block(&self) -> Vec<Vec<u8>> {
         use std::os::unix::ffi::OsStrExt;
         self.values.iter().map(|v| [v.name.as_bytes(), b"=", v.value.as_bytes()].concat()).collect()
+    }
+
+    /// The host paths as they were when this was decided, for the guest to compare.
+    pub fn seen(&self) -> Vec<protocol::Mounted> {
+        use std::os::unix::ffi::OsStrExt;
+        let seen = |mounted: &Mounted| protocol::Mounted {
+            path: mounted.mount.target.as_os_str().as_bytes().to_vec(),
+            device: mounted.id.device,
+            inode: mounted.id.inode,
+            writable: mounted.mount.writable,
+        };
+        self.mounts.iter().map(seen).collect()
     }
 
     /// The container for this run.
