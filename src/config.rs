@@ -5,6 +5,7 @@
 //! engine = "podman"            # docker, podman, nerdctl, or the absolute path of one; default: the first that works
 //! runtime = "runsc"            # another OCI runtime, by its name or absolute path; default: the engine's own
 //! network = "none"             # none (default) or open
+//! level = "standard"           # relaxed, standard (default) or strict: what is given without a grant
 //!
 //! [env]
 //! pass = ["GITHUB_TOKEN"]      # variables that every program gets; default: none
@@ -26,7 +27,6 @@
 //! tmp = "64m"
 //! ```
 
-use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer, de};
@@ -34,11 +34,11 @@ use url::Url;
 
 use crate::context::Context;
 use crate::engine::Kind;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Error, Result};
+use crate::launch::tighten::is_variable;
+use crate::policy::level::Level;
 use crate::trust;
 
-/// The most that is read of the file.
-const MAX_BYTES: u64 = 1 << 20;
 /// Docker's least memory for a container (docker-run(1), --memory).
 const LEAST_MEMORY: u64 = 6 << 20;
 
@@ -53,6 +53,8 @@ pub struct Config {
     pub runtime: Option<String>,
     /// What a box can reach.
     pub network: Network,
+    /// What a package gets without a grant.
+    pub level: Level,
     /// Variables of the environment.
     pub env: EnvConfig,
     /// Base images.
@@ -178,23 +180,10 @@ impl Config {
     /// Reads the file; without one, everything is as by default.
     pub fn load(context: &Context) -> Result<Self> {
         let path = Self::path(context);
-        let mut file = match std::fs::File::open(&path) {
-            Ok(file) => file,
-            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(Self::default()),
-            Err(e) => return Err(e).doing(|| unusable(&path)),
+        let Some(text) = trust::read_rules(&path, context.uid)? else {
+            return Ok(Self::default());
         };
-        // The open file is asked, not its name, so that it can't be another one by now.
-        let meta = file.metadata().doing(|| unusable(&path))?;
-        if !meta.is_file() {
-            return Err(Error::refused(unusable(&path)).because("it is not a file"));
-        }
-        if let Some(why) = trust::changed_by_others(&path, &meta, context.uid) {
-            let command = format!("chown $(id -u) '{0}' && chmod go-w '{0}'", path.display());
-            return Err(Error::refused(unusable(&path)).because(why).hint(format!("read it, then: {command}")));
-        }
-        let mut text = String::new();
-        file.by_ref().take(MAX_BYTES).read_to_string(&mut text).doing(|| unusable(&path))?;
-        Self::parse(&text).map_err(|why| Error::refused(unusable(&path)).because(why))
+        Self::parse(&text).map_err(|why| Error::refused(trust::unusable(&path)).because(why))
     }
 
     /// Reads settings from `text`; the reason says the line.
@@ -207,10 +196,6 @@ impl Config {
             }
         })
     }
-}
-
-fn unusable(path: &Path) -> String {
-    format!("can't use the settings in `{}`", path.display())
 }
 
 /// Reads a size: a number with k, m or g behind it (1024 each), or bytes without.
@@ -236,29 +221,35 @@ fn bytes<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     })
 }
 
+/// Why no box can have this many bytes of memory.
+pub fn check_memory(bytes: u64) -> Result<(), &'static str> {
+    if bytes < LEAST_MEMORY { Err("no engine accepts less memory than 6m") } else { Ok(()) }
+}
+
 fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
     let memory = bytes(from)?;
-    if memory < LEAST_MEMORY {
-        return Err(de::Error::custom("no engine accepts less memory than 6m"));
-    }
-    Ok(memory)
+    check_memory(memory).map(|()| memory).map_err(de::Error::custom)
+}
+
+/// Why no box can have this many processors.
+pub fn check_cpus(cpus: f64) -> Result<(), &'static str> {
+    if (0.01..=4096.0).contains(&cpus) { Ok(()) } else { Err("cpus has to be between 0.01 and 4096") }
 }
 
 fn cpus<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
     let cpus = f64::deserialize(from)?;
-    if !(0.01..=4096.0).contains(&cpus) {
-        return Err(de::Error::custom("cpus has to be between 0.01 and 4096"));
-    }
-    Ok(cpus)
+    check_cpus(cpus).map(|()| cpus).map_err(de::Error::custom)
+}
+
+/// Why no box can have this many processes: our own PID 1, a runtime with its threads, and the
+/// program are some already.
+pub fn check_pids(pids: u32) -> Result<(), &'static str> {
+    if (16..=4_194_304).contains(&pids) { Ok(()) } else { Err("pids has to be between 16 and 4194304") }
 }
 
 fn pids<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
     let pids = u32::deserialize(from)?;
-    // Our own PID 1, a runtime with its threads, and the program.
-    if !(16..=4_194_304).contains(&pids) {
-        return Err(de::Error::custom("pids has to be between 16 and 4194304"));
-    }
-    Ok(pids)
+    check_pids(pids).map(|()| pids).map_err(de::Error::custom)
 }
 
 fn runtime<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
@@ -285,11 +276,7 @@ fn image<'de, D: Deserializer<'de>>(from: D) -> Result<String, D::Error> {
 
 fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     let names = Vec::<String>::deserialize(from)?;
-    let valid = |name: &str| {
-        let first = name.bytes().next().is_some_and(|b| b.is_ascii_alphabetic() || b == b'_');
-        first && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
-    };
-    match names.iter().find(|name| !valid(name)) {
+    match names.iter().find(|name| !is_variable(name)) {
         Some(name) => Err(de::Error::custom(format!("`{name}` is not the name of a variable"))),
         None => Ok(names),
     }
@@ -336,6 +323,7 @@ mod tests {
         for (text, line, word) in [
             ("engine = \"lxc\"", "line 1", "docker, podman, nerdctl"),
             ("\n\nnetwork = \"host\"", "line 3", "`none`"),
+            ("level = \"lax\"", "line 1", "`relaxed`"),
             ("[limits]\nmemory = \"lots\"", "line 2", "512m"),
             ("[limits]\nmemory = \"1m\"", "line 2", "6m"),
             ("[limits]\ncpus = 0", "line 2", "between"),

@@ -1,9 +1,11 @@
 //! One line from its parsed form to the end of its program: look its box up or make it, decide,
 //! run.
 
+pub mod grantee;
 mod look;
 mod make;
 mod program;
+mod question;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -21,9 +23,14 @@ use crate::image::{build, compiled};
 use crate::launch::{Launch, Launcher};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::plan::COMPILED;
-use crate::policy::{self, Asked, Policy, paths};
+use crate::policy::deny::Places;
+use crate::policy::grant::{Granted, What};
+use crate::policy::level::Level;
+use crate::policy::paths::Found;
+use crate::policy::{self, Asked, Policy, guard, paths};
 use crate::registry::settings::Settings;
 use crate::state::boxes::{self, BoxRecord, Request};
+use crate::state::grants::Grants;
 use crate::state::{Layout, lock, runs};
 use crate::supervise::{self, Job, Outcome};
 use crate::ui;
@@ -37,6 +44,8 @@ pub struct Session<'a> {
     pub context: &'a Context,
     /// The user's settings.
     pub config: Config,
+    /// What the user granted.
+    pub grants: Grants,
     /// Our files.
     pub layout: Layout,
     /// The engine.
@@ -51,7 +60,8 @@ impl<'a> Session<'a> {
         let config = Config::load(context)?;
         let layout = Layout::new(context);
         let engine = detect::find(context, &config, &layout)?;
-        Ok(Self { context, config, layout, engine, settings: Settings::load(context) })
+        let grants = Grants::load(&layout, context.uid)?;
+        Ok(Self { context, config, grants, layout, engine, settings: Settings::load(context) })
     }
 
     /// What the line asks for, here and with the user's settings.
@@ -114,25 +124,49 @@ impl<'a> Session<'a> {
         npm.map(|npm| npm.login_variables(names)).unwrap_or_default()
     }
 
-    /// Decides what the line may do.
-    pub fn decide(&self, launch: &Launch) -> Policy {
+    /// Decides what the line may do. `answer` is what the user said about the working directory.
+    pub fn decide(&self, launch: &Launch, record: Option<&BoxRecord>, answer: bool) -> Result<Policy> {
         let context = self.context;
-        policy::decide(Asked {
+        let grantee = self.grantee(launch, record)?;
+        let level = Level::of(&self.config, &launch.tighten);
+        let looked_at = |grant: policy::grant::Grant| {
+            let found = match &grant.what {
+                What::Read(path) | What::Write(path) | What::Work(path) => Found::at(path).ok(),
+                _ => None,
+            };
+            Granted { grant, found }
+        };
+        let granted: Vec<Granted> = grantee.grants(&self.grants).into_iter().map(looked_at).collect();
+        let paths = paths::look(&launch.args, &context.cwd);
+        let named = !paths.is_empty() || granted.iter().any(|granted| granted.found.is_some());
+        let looks = named || answer || level == Level::Relaxed;
+        Ok(policy::decide(Asked {
             engine: &self.engine,
             config: &self.config,
             tighten: &launch.tighten,
+            level,
+            granted,
+            holder: &grantee.named,
             named: &launch.environment,
             node_options: launch.node_options.as_deref(),
-            paths: paths::look(&launch.args, &context.cwd),
+            paths,
+            here: if looks { Found::at(&context.cwd).ok() } else { None },
+            answer,
+            // Most lines name no path, and then nobody has to look where nothing may be.
+            places: &if looks { self.places() } else { Places::default() },
+            guards: &guard::look,
             login_variables: self.login_variables(launch),
             environment: context.env.iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect(),
-            home: &context.home,
-            data_dir: self.layout.root(),
             cwd: &context.cwd,
             ids: (context.uid, context.gid),
             terminal: context.terminals.all(),
             processors: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        })
+        }))
+    }
+
+    /// Places that no box gets.
+    fn places(&self) -> Places {
+        Places::look(&self.context.home, &self.layout.folders())
     }
 
     /// Runs the line's program in its box, on our own standard streams.
@@ -203,6 +237,7 @@ impl<'a> Session<'a> {
                 stdio: Stdio::Framed,
                 grace_ms: GRACE.as_millis() as u32,
                 watch: policy.watch,
+                mounts: policy.seen(),
             },
             carrier,
             mcp: record.mcp,

@@ -1,6 +1,7 @@
 //! The shims' whole life: `npx-safe` and `uvx-safe` take the line that `npx` and `uvx` would.
 
 use std::ffi::OsString;
+use std::path::Path;
 use std::process::ExitCode;
 
 use jitbox_guest::protocol::End;
@@ -9,8 +10,12 @@ use nix::libc;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::launch::{self, Launch, Launcher, Request};
+use crate::policy::Policy;
+use crate::policy::mounts::Mounted;
+use crate::policy::reason::Reason;
 use crate::session::Session;
-use crate::supervise::keeper;
+use crate::state::boxes::BoxRecord;
+use crate::supervise::{self, keeper};
 use crate::{cli, policy, ui};
 
 /// Runs the shim for `launcher`.
@@ -75,25 +80,30 @@ fn start(launch: &Launch, context: &Context) -> Result<ExitCode> {
     if launch.tighten.plan {
         return cli::plan::show(context, launch, false, false);
     }
-    let session = Session::open(context)?;
+    let mut session = Session::open(context)?;
     let record = session.find_or_make(launch)?;
-    let policy = session.decide(launch);
-    announce(&session, &policy);
+    let answer = session.ask(launch, &record)?;
+    let policy = session.decide(launch, Some(&record), answer)?;
+    announce(&session, launch, &record, &policy)?;
     let end = session.run(launch, &record, &policy)?;
-    Ok(exit(end))
+    look_back(&session, launch, &record, &policy, end)?;
+    Ok(exit(end, &policy))
 }
 
 /// What a person should know before the program starts; nothing in the normal case.
-fn announce(session: &Session<'_>, policy: &crate::policy::Policy) {
+fn announce(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<()> {
     for (path, why) in &policy.not_mounted {
-        ui::note(&format!("`{}` stays outside: {why}", path.display()));
+        ui::note(&format!("`{}` {why}", path.display()));
     }
     if !policy.held_back.is_empty() {
         let names = policy.held_back.join(", ");
-        ui::note(&format!("not passed on: {names} (to pass one, list it under [env] pass in jitbox's config.toml)"));
+        let named = session.grantee(launch, Some(record))?.named;
+        let command = named.command("--env", Path::new("NAME"));
+        let command = command.unwrap_or_else(|| "list it under [env] pass in jitbox's config.toml".to_owned());
+        ui::note(&format!("not passed on: {names} (to pass one: {command})"));
     }
     if policy.network != crate::plan::Network::None {
-        ui::note("the network is open, as config.toml says");
+        ui::note(&format!("the network is open: {}", policy.network_why));
     }
     if !session.engine.enforces_all() {
         ui::note(&format!(
@@ -101,10 +111,28 @@ fn announce(session: &Session<'_>, policy: &crate::policy::Policy) {
             session.engine.kind.name()
         ));
     }
+    Ok(())
+}
+
+/// What a person should know when the program has ended: what it made in guarded places, and, if
+/// it failed, that it could not write where it was told to work.
+fn look_back(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: &Policy, end: End) -> Result<()> {
+    for made in policy.watched.iter().filter(|path| path.symlink_metadata().is_ok()) {
+        ui::note(&format!("the program made `{}`: look at it before anything else does", made.display()));
+    }
+    let by_default = |mounted: &&Mounted| !mounted.mount.writable && matches!(mounted.why, Reason::Level(_));
+    let read_only = policy.mounts.iter().find(by_default);
+    if let (End::Exited(1..), Some(mounted), false) = (end, read_only, record.mcp) {
+        let named = session.grantee(launch, Some(record))?.named;
+        if let Some(command) = named.command("--write", &mounted.mount.source) {
+            ui::note(&format!("`{}` was read-only (to let it write there: {command})", mounted.mount.target.display()));
+        }
+    }
+    Ok(())
 }
 
 /// The program's end as our own.
-fn exit(end: End) -> ExitCode {
+fn exit(end: End, policy: &Policy) -> ExitCode {
     match end {
         End::Exited(code) => ExitCode::from(code),
         // As a shell reports it, which is what npx (through its `sh`) and uvx both pass on.
@@ -115,6 +143,12 @@ fn exit(end: End) -> ExitCode {
             ui::failure(&error);
             // sh(1): 127 not found, 126 found but not to be executed.
             ExitCode::from(if errno == libc::ENOENT { 127 } else { 126 })
+        }
+        End::Changed(which) => {
+            let path = usize::try_from(which).ok().and_then(|at| policy.mounts.get(at));
+            let error = supervise::exchanged(path.map_or(Path::new("/"), |mounted| &mounted.mount.source));
+            ui::failure(&error);
+            ExitCode::from(error.shim_exit_code())
         }
         End::OverMemory(bytes) => {
             let error = Error::failed(format!("ended for using {} MiB of memory", bytes >> 20));

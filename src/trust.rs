@@ -2,8 +2,14 @@
 //! only be in the hands of the user and of root.
 
 use std::fs::Metadata;
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+
+use crate::error::{Doing, Error, Result};
+
+/// The most that is read of a file with rules.
+const MAX_BYTES: u64 = 1 << 20;
 
 const GROUP_WRITES: u32 = 0o020;
 const ALL_WRITE: u32 = 0o002;
@@ -27,6 +33,33 @@ pub fn changed_by_others(path: &Path, meta: &Metadata, uid: u32) -> Option<&'sta
     // On a Mac, programs belong to the administrator who installed them, for all users.
     let foreign = meta.uid() != ROOT && meta.uid() != uid && !cfg!(target_os = "macos");
     foreign.then_some("it belongs to another user")
+}
+
+/// The text of a file that can widen what a run may do; `None` if there is none. It has to be in
+/// the hands of user `uid` alone.
+pub fn read_rules(path: &Path, uid: u32) -> Result<Option<String>> {
+    let mut file = match std::fs::File::open(path) {
+        Ok(file) => file,
+        Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(e) => return Err(e).doing(|| unusable(path)),
+    };
+    // The open file is asked, not its name, so that it can't be another one by now.
+    let meta = file.metadata().doing(|| unusable(path))?;
+    if !meta.is_file() {
+        return Err(Error::refused(unusable(path)).because("it is not a file"));
+    }
+    if let Some(why) = changed_by_others(path, &meta, uid) {
+        let command = format!("chown $(id -u) '{0}' && chmod go-w '{0}'", path.display());
+        return Err(Error::refused(unusable(path)).because(why).hint(format!("read it, then: {command}")));
+    }
+    let mut text = String::new();
+    file.by_ref().take(MAX_BYTES).read_to_string(&mut text).doing(|| unusable(path))?;
+    Ok(Some(text))
+}
+
+/// What fails when such a file can't be used.
+pub fn unusable(path: &Path) -> String {
+    format!("can't use the settings in `{}`", path.display())
 }
 
 /// Groups that hold nobody but the user and administrators.

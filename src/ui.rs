@@ -37,6 +37,16 @@ pub fn failure(error: &Error) {
     }
 }
 
+/// Asks the person at the terminal; `None` if the terminal is gone. Only what belongs to the
+/// answer is read: in its usual mode a terminal gives one line at a time (termios(3)).
+pub fn ask(question: &str) -> Option<String> {
+    use std::os::fd::AsFd;
+    let _ = write!(std::io::stderr().lock(), "{}: {question} ", name());
+    let mut line = [0; 256];
+    let n = nix::unistd::read(std::io::stdin().as_fd(), &mut line).ok().filter(|n| *n > 0)?;
+    Some(String::from_utf8_lossy(&line[..n]).into_owned())
+}
+
 /// A management command's answer, or help that was asked for. A closed pipe is no failure.
 pub fn answer(text: &str) {
     let mut out = std::io::stdout().lock();

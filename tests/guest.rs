@@ -197,6 +197,7 @@ fn shell(script: &str) -> Launch {
         stdio: Streams::Framed,
         grace_ms: 300,
         watch: Watch::default(),
+        mounts: Vec::new(),
     }
 }
 

@@ -148,7 +148,7 @@ fn variables(lane: &'static Lane) {
     // The line can still be narrowed.
     let line = ["env", "TOKEN=secret", "npx", "--safe-env=OTHER", "-y", "-p", "cowsay", "node", "-e", script];
     let done = run(home.shim_with(&mine, "jitbox", ["run", "--"].iter().chain(&line)), b"").ok();
-    assert_eq!(done.text(), "undefined false mine\n", "{}", done.words());
+    assert_eq!(done.text(), "undefined false undefined\n", "{}", done.words());
     assert!(!done.stderr.contains("secret"), "{}", done.stderr);
     let words = ["plan", "--json", "--", "env", "TOKEN=secret", "npx", "-y", "cowsay"];
     let plan = run(home.shim("jitbox", words), b"").ok();

@@ -17,6 +17,7 @@
 mod cli;
 mod confinement;
 mod death;
+mod grants;
 mod guest;
 mod launchers;
 mod oracle;
@@ -59,6 +60,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("transparency", transparency::CASES),
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
+    ("grants", grants::CASES),
     ("cli", cli::CASES),
     ("launchers", launchers::CASES),
     ("registries", registries::CASES),

@@ -26,16 +26,16 @@ pub const CASES: &[Case] = &[
 ];
 
 /// A terminal of ours, and a program on it.
-struct Screen {
+pub struct Screen {
     slave: OwnedFd,
-    keys: File,
+    pub keys: File,
     shown: Collecting,
     before: Termios,
     child: Child,
 }
 
 impl Screen {
-    fn start(command: &Command) -> Self {
+    pub fn start(command: &Command) -> Self {
         let size = Winsize { ws_row: 33, ws_col: 77, ws_xpixel: 0, ws_ypixel: 0 };
         let pty = openpty(Some(&size), None).unwrap();
         // setsid(1) becomes the command: a session of its own, whose terminal this is.
@@ -52,12 +52,12 @@ impl Screen {
         Self { slave: pty.slave, keys, shown, before, child: on_it.spawn().unwrap() }
     }
 
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.shown.so_far()).into_owned()
     }
 
     /// Waits until `words` are on the screen.
-    fn wait_for(&mut self, words: &str) {
+    pub fn wait_for(&mut self, words: &str) {
         let deadline = std::time::Instant::now() + PATIENCE;
         while !self.text().contains(words) {
             assert!(std::time::Instant::now() < deadline, "`{words}` never came: {}", self.text());
@@ -81,7 +81,7 @@ impl Screen {
             )
     }
 
-    fn end(&mut self) -> ExitStatus {
+    pub fn end(&mut self) -> ExitStatus {
         wait(&mut self.child, PATIENCE).unwrap_or_else(|| panic!("did not end: {}", self.text()))
     }
 }

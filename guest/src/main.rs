@@ -4,6 +4,7 @@
 
 mod child;
 mod link;
+mod mounts;
 mod serve;
 mod watch;
 

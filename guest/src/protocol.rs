@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// Both sides must be of one version; the image holds the guest that its shim was built with.
-pub const VERSION: u16 = 1;
+pub const VERSION: u16 = 2;
 
 /// The longest message into the box. A launch carries argv and environment, which Linux itself
 /// bounds at a quarter of the stack limit (execve(2)), 2 MiB by default.
@@ -59,6 +59,20 @@ pub struct Watch {
     pub pids: u64,
 }
 
+/// A host path in the box, and what the shim saw there when it was decided that the program gets
+/// it. Names can be made to lead elsewhere before the engine mounts them; this can't.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Mounted {
+    /// Where it is in the box.
+    pub path: Vec<u8>,
+    /// The file system's number (stat(2), `st_dev`).
+    pub device: u64,
+    /// The inode's number.
+    pub inode: u64,
+    /// It may be changed.
+    pub writable: bool,
+}
+
 /// What to start, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
@@ -74,6 +88,8 @@ pub struct Launch {
     pub grace_ms: u32,
     /// Limits that the guest has to keep itself.
     pub watch: Watch,
+    /// Host paths that have to be what they were, or nothing is started.
+    pub mounts: Vec<Mounted>,
 }
 
 /// From the shim into the box.
@@ -113,6 +129,9 @@ pub enum End {
     OverMemory(u64),
     /// It had more processes than it may.
     OverPids(u64),
+    /// It was not started: this one of [`Launch::mounts`] is another file or folder, or can be
+    /// changed and must not be.
+    Changed(u64),
 }
 
 /// Out of the box.
@@ -282,6 +301,18 @@ impl<'a> Reader<'a> {
         }
         (0..count).map(|_| self.bytes().map(<[u8]>::to_vec)).collect()
     }
+    fn mounts(&mut self) -> Option<Vec<Mounted>> {
+        let count = self.u32()?;
+        // Each takes at least its numbers.
+        if count as usize > self.0.len() / 21 {
+            return None;
+        }
+        let one = |_| {
+            let path = self.bytes()?.to_vec();
+            Some(Mounted { path, device: self.u64()?, inode: self.u64()?, writable: self.u8()? != 0 })
+        };
+        (0..count).map(one).collect()
+    }
     fn rest(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.0).to_vec()
     }
@@ -320,6 +351,13 @@ impl Message for ToGuest {
                 out.u32(launch.grace_ms);
                 out.u64(launch.watch.memory);
                 out.u64(launch.watch.pids);
+                out.u32(launch.mounts.len() as u32);
+                for mount in &launch.mounts {
+                    out.bytes(&mount.path);
+                    out.u64(mount.device);
+                    out.u64(mount.inode);
+                    out.u8(mount.writable.into());
+                }
             }
             Self::Signal(signal) => {
                 out.u8(2);
@@ -361,6 +399,7 @@ impl Message for ToGuest {
                 },
                 grace_ms: body.u32()?,
                 watch: Watch { memory: body.u64()?, pids: body.u64()? },
+                mounts: body.mounts()?,
             }),
             2 => Self::Signal(body.u32()? as i32),
             3 => Self::Resize { rows: body.u16()?, columns: body.u16()? },
@@ -405,6 +444,7 @@ impl Message for FromGuest {
                     End::NotStarted(errno) => (2, errno as u64),
                     End::OverMemory(bytes) => (3, bytes),
                     End::OverPids(count) => (4, count),
+                    End::Changed(which) => (5, which),
                 };
                 out.u8(kind);
                 out.u64(value);
@@ -425,6 +465,7 @@ impl Message for FromGuest {
                 (2, errno) => End::NotStarted(i32::try_from(errno).ok()?),
                 (3, bytes) => End::OverMemory(bytes),
                 (4, count) => End::OverPids(count),
+                (5, which) => End::Changed(which),
                 _ => return None,
             }),
             _ => return None,
@@ -444,6 +485,7 @@ mod tests {
             stdio: Stdio::Terminal { rows: 24, columns: 80 },
             grace_ms: 2000,
             watch: Watch { memory: 1, pids: 2 },
+            mounts: vec![Mounted { path: b"/x".to_vec(), device: 1, inode: u64::MAX, writable: true }],
         }
     }
 
@@ -473,8 +515,14 @@ mod tests {
         both_ways(FromGuest::Data(Stream::Stdout, b"y".to_vec()));
         both_ways(FromGuest::Eof(Stream::Stderr));
         both_ways(FromGuest::Credit(9));
-        for end in [End::Exited(255), End::Signaled(9), End::NotStarted(2), End::OverMemory(1 << 40), End::OverPids(3)]
-        {
+        for end in [
+            End::Exited(255),
+            End::Signaled(9),
+            End::NotStarted(2),
+            End::OverMemory(1 << 40),
+            End::OverPids(3),
+            End::Changed(7),
+        ] {
             both_ways(FromGuest::End(end));
         }
     }

@@ -15,6 +15,7 @@ use nix::unistd::{Pid, getpid, pipe2};
 
 use crate::child;
 use crate::link::Link;
+use crate::mounts;
 use crate::watch;
 
 /// How long the other side may take to read how the program ended.
@@ -40,6 +41,11 @@ pub fn serve(mut link: Link) -> Result<u8, String> {
     let Some(launch) = receive_launch(&mut link)? else {
         return Ok(0);
     };
+    if let Some(which) = mounts::changed(&launch.mounts) {
+        link.send(&FromGuest::End(End::Changed(which)));
+        link.wait_until_read(LAST_WORDS);
+        return Ok(126);
+    }
     match Program::start(&mut link, &launch)? {
         Ok(program) => program.run(link, &signals),
         Err(errno) => {
@@ -178,6 +184,7 @@ impl Program {
             End::Exited(code) => code,
             End::Signaled(signal) => 128u8.wrapping_add(signal as u8),
             End::NotStarted(_) => 127,
+            End::Changed(_) => 126,
             End::OverMemory(_) | End::OverPids(_) => 137,
         })
     }

@@ -61,6 +61,7 @@ pub fn page() -> String {
     page.entry("127", "there is no such package, version or command");
     page.section("FILES");
     page.entry("~/.config/jitbox/config.toml", "settings, all of them optional");
+    page.entry("~/.config/jitbox/grants.json", "what packages are allowed: jitbox allow, deny and grants");
     page.0
 }
 

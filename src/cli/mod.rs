@@ -1,13 +1,17 @@
 //! Management commands, one file each.
 
+pub mod allow;
 pub mod completions;
+pub mod deny;
 pub mod doctor;
+pub mod grants;
 pub mod help;
 pub mod ls;
 pub mod man;
 pub mod plan;
 mod reference;
 pub mod rm;
+mod whom;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -44,6 +48,12 @@ enum Command {
         #[command(flatten)]
         whole: Whole,
     },
+    /// Let packages read or write paths, get variables, or reach a network
+    Allow(allow::Allow),
+    /// Take back what packages were allowed
+    Deny(deny::Deny),
+    /// Show what packages are allowed, since when and why
+    Grants(grants::Show),
     /// List the boxes
     Ls {
         /// Machine-readable
@@ -105,6 +115,9 @@ pub fn main() -> ExitCode {
             Err(e) => Err(e),
         },
         Command::Plan { json, offline, whole } => plan(&context, whole.line, json, offline),
+        Command::Allow(allow) => allow::run(&context, &allow),
+        Command::Deny(deny) => deny::run(&context, &deny),
+        Command::Grants(show) => grants::run(&context, &show),
         Command::Ls { json } => ls::run(&context, json),
         Command::Rm { names } => rm::run(&context, &names),
         Command::Doctor { json } => doctor::run(&context, json).map(ExitCode::from),

@@ -14,7 +14,9 @@ use crate::exec::Cmd;
 use crate::image::lock::Lock;
 use crate::launch::Launch;
 use crate::launch::project::{Project, Runs};
-use crate::plan::Start;
+use crate::plan::{BOX_ID, Network, Start, User};
+use crate::policy::Policy;
+use crate::policy::mounts::Mounted;
 use crate::session::Session;
 use crate::state::boxes;
 use crate::{policy, ui};
@@ -42,13 +44,15 @@ impl Step {
 pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Result<ExitCode> {
     let mut plan = json!({ "launch": launch_json(launch) });
     let mut steps = Vec::new();
+    let mut decided_on = None;
     if !offline {
         let session = Session::open(context)?;
         policy::lines::check(&session.config, launch)?;
-        let policy = session.decide(launch);
         let request = session.request(launch)?;
         let carrier = session.carrier();
-        let (image, compiled, resolved) = match boxes::find(&session.layout, &request)? {
+        let record = boxes::find(&session.layout, &request)?;
+        let policy = session.decide(launch, record.as_ref(), false)?;
+        let (image, compiled, resolved) = match record {
             Some(record) => {
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
                 let resolved =
@@ -71,23 +75,24 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
         steps.push(Step::new("run", "what the policy says", &run));
         plan["resolved"] = resolved;
         plan["policy"] = serde_json::to_value(&policy).doing(|| "can't write the plan".into())?;
+        decided_on = Some(policy);
         plan["steps"] = serde_json::to_value(&steps).doing(|| "can't write the plan".into())?;
     }
-    answer(&plan, &steps, json)?;
+    answer(&plan, decided_on.as_ref(), &steps, json)?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Prints how a line about a local project was understood, and then why it is not run.
 pub fn show_project(project: &Project, json: bool) -> Result<ExitCode> {
-    answer(&json!({ "launch": project_json(project) }), &[], json)?;
+    answer(&json!({ "launch": project_json(project) }), None, &[], json)?;
     Err(policy::lines::refuse_project(project))
 }
 
-fn answer(plan: &Value, steps: &[Step], json: bool) -> Result<()> {
+fn answer(plan: &Value, policy: Option<&Policy>, steps: &[Step], json: bool) -> Result<()> {
     if json {
         ui::answer(&serde_json::to_string_pretty(plan).doing(|| "can't write the plan".into())?);
     } else {
-        ui::answer(&text(plan, steps));
+        ui::answer(&text(plan, policy, steps));
     }
     Ok(())
 }
@@ -156,9 +161,9 @@ fn project_json(project: &Project) -> Value {
     })
 }
 
-fn text(plan: &Value, steps: &[Step]) -> String {
+fn text(plan: &Value, policy: Option<&Policy>, steps: &[Step]) -> String {
     let mut out = String::new();
-    for part in ["launch", "resolved", "policy"] {
+    for part in ["launch", "resolved"] {
         if let Some(Value::Object(fields)) = plan.get(part) {
             out.push_str(part);
             out.push('\n');
@@ -167,8 +172,49 @@ fn text(plan: &Value, steps: &[Step]) -> String {
             }
         }
     }
+    if let Some(policy) = policy {
+        out.push_str(&format!("policy, at level {}\n", policy.level));
+        reasons(policy).iter().for_each(|(what, why)| out.push_str(&format!("  {what}  ({why})\n")));
+        for (path, why) in &policy.not_mounted {
+            out.push_str(&format!("  `{}` {why}\n", path.display()));
+        }
+        if !policy.held_back.is_empty() {
+            out.push_str(&format!("  not passed on: {}\n", policy.held_back.join(", ")));
+        }
+    }
     for step in steps {
         out.push_str(&format!("step {} (reaches {})\n  {}\n", step.step, step.reaches, step.shown));
     }
     out
+}
+
+/// Everything that the program has, each with the reason.
+fn reasons(policy: &Policy) -> Vec<(String, String)> {
+    let network = if policy.network == Network::None { "no network" } else { "the engine's network" };
+    let mut all = vec![(network.to_owned(), policy.network_why.to_string())];
+    for Mounted { mount, why, .. } in &policy.mounts {
+        let access = if mount.writable { "change" } else { "read" };
+        all.push((format!("{access} {}", mount.target.display()), why.to_string()));
+    }
+    all.extend(policy.environment.iter().map(|(name, why)| (format!("variable {name}"), why.to_string())));
+    let limits = policy.limits;
+    let values = [
+        ("memory", format!("{} MiB", limits.memory >> 20)),
+        ("cpus", limits.cpus.to_string()),
+        ("pids", limits.pids.to_string()),
+    ];
+    for (name, value) in values {
+        let why = policy.limits_why.get(name).map(ToString::to_string).unwrap_or_default();
+        all.push((format!("{name} {value}"), why));
+    }
+    all.push((format!("starts in {}", policy.cwd.display()), format!("as {}", user(policy.user))));
+    all
+}
+
+fn user(user: User) -> String {
+    match user {
+        User::Nobody => format!("user {BOX_ID}, who owns nothing"),
+        User::Mapped => "you, who are mapped to another user in the box".to_owned(),
+        User::Caller { uid, gid } => format!("user {uid}, group {gid}"),
+    }
 }

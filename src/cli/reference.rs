@@ -133,7 +133,10 @@ fn own_commands() -> Vec<Choice> {
 fn own_words(argument: &clap::Arg) -> Vec<Choice> {
     let text = about(argument.get_help());
     match argument.get_long() {
-        Some(long) => vec![Choice::new(format!("--{long}"), text)],
+        Some(long) => {
+            let takes = argument.get_action().takes_values();
+            vec![Choice { takes, ..Choice::new(format!("--{long}"), text) }]
+        }
         None => argument.get_possible_values().iter().map(|value| Choice::new(value.get_name(), "")).collect(),
     }
 }

@@ -48,6 +48,13 @@ impl Lock {
         }
     }
 
+    /// npm: the executables of one package at the top of the tree; none if `text` is no lock.
+    pub fn own_bins(text: &str, name: &str) -> Vec<String> {
+        let lock = serde_json::from_str::<PackageLock>(text).ok();
+        let entry = lock.and_then(|mut lock| lock.packages.remove(&format!("node_modules/{name}")));
+        entry.map(|entry| bins_of(entry.bin, name)).unwrap_or_default()
+    }
+
     /// Whether some package of the tree is an MCP SDK: whatever depends on one is taken for a
     /// server, which ends when its input ends.
     pub fn has_mcp_sdk(&self, ecosystem: Ecosystem) -> bool {
@@ -107,11 +114,7 @@ fn npm(text: String) -> Result<Lock> {
         };
         files.extend(entry.resolved.filter(|url| url.starts_with("http")));
         if above.is_empty() {
-            match entry.bin {
-                Some(serde_json::Value::Object(map)) => bins.extend(map.into_iter().map(|(name, _)| name)),
-                Some(_) => bins.push(folder.rsplit('/').next().unwrap_or(folder).to_owned()),
-                None => {}
-            }
+            bins.extend(bins_of(entry.bin, folder));
         }
         packages.push(Locked {
             name,
@@ -123,6 +126,15 @@ fn npm(text: String) -> Result<Lock> {
     bins.sort();
     bins.dedup();
     Ok(Lock { text, packages, bins, files })
+}
+
+/// What a package's `bin` comes to.
+fn bins_of(bin: Option<serde_json::Value>, folder: &str) -> Vec<String> {
+    match bin {
+        Some(serde_json::Value::Object(map)) => map.into_iter().map(|(name, _)| name).collect(),
+        Some(_) => vec![folder.rsplit('/').next().unwrap_or(folder).to_owned()],
+        None => Vec::new(),
+    }
 }
 
 /// requirements.txt with hashes, as `uv pip compile --generate-hashes` writes it.

@@ -87,14 +87,11 @@ fn can_follow_from(spec: &str) -> bool {
 
 impl Tighten {
     fn words(&self) -> Vec<String> {
-        let switches = [
-            (self.plan, "--safe-plan"),
-            (self.read_only, "--safe-ro"),
-            (self.no_network, "--safe-net=none"),
-            (self.strict, "--safe-level=strict"),
-        ];
+        let switches =
+            [(self.plan, "--safe-plan"), (self.read_only, "--safe-ro"), (self.no_network, "--safe-net=none")];
         let on = switches.into_iter().filter(|(on, _)| *on).map(|(_, word)| word.to_owned());
-        on.chain(self.env.iter().flatten().map(|name| format!("--safe-env={name}"))).collect()
+        let level = self.level.iter().map(|level| format!("--safe-level={level}"));
+        on.chain(level).chain(self.env.iter().flatten().map(|name| format!("--safe-env={name}"))).collect()
     }
 }
 

@@ -79,7 +79,7 @@ fn words() -> impl Strategy<Value = Vec<String>> {
         4 => value(),
         1 => Just("--".to_owned()),
         1 => "-[a-zA-Z?]{1,3}",
-        1 => "--safe-(ro|plan|net=none|env=[A-Z]{1,3}|level=strict|x)",
+        1 => "--safe-(ro|plan|net=none|env=[A-Z]{1,3}|level=(strict|standard)|x)",
         1 => "-{0,3}[a-z@/:=.,<>é -]{0,8}",
     ];
     prop::collection::vec(word, 0..8)

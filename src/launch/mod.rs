@@ -23,6 +23,7 @@ use std::ffi::{OsStr, OsString};
 
 use crate::error::{Error, Result};
 use crate::package::{Ecosystem, PackageSpec, shown};
+use crate::policy::level::Level;
 use option::Table;
 use project::Project;
 
@@ -147,8 +148,8 @@ pub struct Tighten {
     pub no_network: bool,
     /// `--safe-env=NAME` (repeatable): pass no variable but these.
     pub env: Option<Vec<String>>,
-    /// `--safe-level=strict`.
-    pub strict: bool,
+    /// `--safe-level=LEVEL`: it counts where it is stricter than the user's own.
+    pub level: Option<Level>,
 }
 
 /// Parses the arguments that `launcher` would get.

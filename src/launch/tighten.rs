@@ -4,6 +4,7 @@
 use super::Tighten;
 use crate::error::{Error, Result};
 use crate::package::shown;
+use crate::policy::level::Level;
 
 /// Each of them as it is typed, and what it does.
 pub const OPTIONS: &[(&str, &str)] = &[
@@ -12,11 +13,13 @@ pub const OPTIONS: &[(&str, &str)] = &[
     ("--safe-ro", "no mount is writable"),
     ("--safe-env=NAME", "pass no variable but this one (repeatable)"),
     ("--safe-level=strict", "take away everything that was not granted"),
+    ("--safe-level=standard", "the default, where the settings say relaxed"),
 ];
 
 /// So many variables that looking through them still takes no time.
 const MOST: usize = 1000;
-const ALL: &str = "`--safe-plan`, `--safe-ro`, `--safe-net=none`, `--safe-env=NAME` and `--safe-level=strict`";
+const ALL: &str =
+    "`--safe-plan`, `--safe-ro`, `--safe-net=none`, `--safe-env=NAME` and `--safe-level=strict` (or `standard`)";
 
 impl Tighten {
     /// Takes `word` if it is one of our options; an option of ours that does not exist or
@@ -33,7 +36,9 @@ impl Tighten {
             ("--safe-plan", None) => self.plan = true,
             ("--safe-ro", None) => self.read_only = true,
             ("--safe-net", Some("none")) => self.no_network = true,
-            ("--safe-level", Some("strict")) => self.strict = true,
+            ("--safe-level", Some("strict")) => self.level = Some(Level::Strict),
+            // Next to a stricter one it says nothing.
+            ("--safe-level", Some("standard")) => self.level = self.level.max(Some(Level::Standard)),
             ("--safe-env", Some(name)) if is_variable(name) => {
                 let names = self.env.get_or_insert_default();
                 if names.len() == MOST {
@@ -79,7 +84,7 @@ fn widening(name: &str) -> Error {
 }
 
 /// A name that a shell would take (POSIX, "Name").
-pub(super) fn is_variable(name: &str) -> bool {
+pub(crate) fn is_variable(name: &str) -> bool {
     !name.is_empty()
         && !name.starts_with(|c: char| c.is_ascii_digit())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
@@ -101,10 +106,12 @@ mod tests {
             "--safe-env=B_1",
             "--safe-env=A",
             "--safe-level=strict",
+            "--safe-level=standard",
         ] {
             assert_eq!(all.take(word), Ok(true), "{word}");
         }
-        assert!(all.plan && all.read_only && all.no_network && all.strict);
+        assert!(all.plan && all.read_only && all.no_network);
+        assert_eq!(all.level, Some(Level::Strict));
         assert_eq!(all.env.as_deref(), Some(["A".to_owned(), "B_1".to_owned()].as_slice()));
         assert_eq!(all.take("--port"), Ok(false));
         assert_eq!(all.take("-y"), Ok(false));
@@ -118,7 +125,7 @@ mod tests {
             ("--safe-net=public", Kind::Refused),
             ("--safe-net", Kind::Refused),
             ("--safe-level=relaxed", Kind::Refused),
-            ("--safe-level=standard", Kind::Refused),
+            ("--safe-level=none", Kind::Refused),
             ("--safe-ro=false", Kind::Usage),
             ("--safe-plan=1", Kind::Usage),
             ("--safe-env", Kind::Usage),

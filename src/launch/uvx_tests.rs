@@ -7,6 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::error::Kind;
+use crate::policy::level::Level;
 
 fn line(words: &[&str]) -> Vec<OsString> {
     words.iter().map(OsString::from).collect()
@@ -192,7 +193,7 @@ fn the_index_and_our_options() {
     let launch =
         run(&["--safe-plan", "--index-url", "https://a.example/simple", "--safe-level=strict", "pkg", "--safe-ro"]);
     assert_eq!(launch.registry.as_deref(), Some("https://a.example/simple"));
-    assert!(launch.tighten.plan && launch.tighten.strict && !launch.tighten.read_only);
+    assert!(launch.tighten.plan && launch.tighten.level == Some(Level::Strict) && !launch.tighten.read_only);
     assert_eq!(launch.args, ["--safe-ro"]);
     assert_eq!(refused(&["--safe-level=relaxed", "pkg"]).kind, Kind::Refused);
 }

@@ -4,6 +4,9 @@
 use std::ffi::{OsStr, OsString};
 
 use super::Asked;
+use super::grant::What;
+use super::level::Level;
+use super::reason::Reason;
 use crate::plan::{Network, STATE_DIR};
 
 /// What a client's own surroundings are made of: the MCP SDKs' list, what shells, sessions and
@@ -83,47 +86,75 @@ const ALWAYS: [&str; 5] = ["TZ", "LANG", "LANGUAGE", "NO_COLOR", "FORCE_COLOR"];
 /// they are taken for that.
 const SMALL: usize = 12;
 
+/// A variable of the program's environment, and why it has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Variable {
+    /// Its name.
+    pub name: OsString,
+    /// Its value, which is shown nowhere.
+    pub value: OsString,
+    /// Why.
+    pub why: Reason,
+}
+
 /// What is passed on.
 pub struct Passed {
     /// The program's whole environment.
-    pub values: Vec<(OsString, OsString)>,
+    pub values: Vec<Variable>,
     /// What was not.
     pub held_back: Vec<String>,
 }
 
-/// Decides. An explicit list (`--safe-env`) counts alone; else what the user's settings name,
-/// and from a client with a small environment, or as the line itself sets it, everything that is
-/// neither its surroundings nor a login for a registry, which is for fetching the package and not
-/// for the package.
-pub fn decide(asked: &Asked<'_>, network: Network) -> Passed {
-    let mut values = own(asked, network);
+/// Decides: what the user granted or their settings name, and, unless the level is strict, from a
+/// client with a small environment, or as the line itself sets it, everything that is neither its
+/// surroundings nor a login for a registry, which is for fetching the package and not for the
+/// package. The line's own list (`--safe-env`) only takes away from that.
+pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool) -> Passed {
+    let mut values = own(asked, network, mounts);
     let mut held_back = Vec::new();
     let wanted = |name: &OsStr| !is_surrounding(name) && !is_always(name);
-    let named = |name: &OsStr| asked.named.iter().any(|(known, _)| name == known.as_str());
     let small = asked.environment.iter().filter(|(name, _)| wanted(name)).count() <= SMALL
         && asked.environment.iter().all(|(name, _)| name != "SHLVL");
     for (name, value) in &asked.environment {
-        let login = name.to_str().is_some_and(|n| asked.login_variables.contains(n));
-        let listed = |names: &[String]| name.to_str().is_some_and(|n| names.iter().any(|l| l == n));
-        let pass = match &asked.tighten.env {
-            Some(names) => is_always(name) || listed(names),
-            None => {
-                let meant = wanted(name) && !login && (small || named(name)) && !asked.tighten.strict;
-                is_always(name) || listed(&asked.config.env.pass) || meant
-            }
-        };
+        let kept =
+            asked.tighten.env.as_ref().is_none_or(|names| is_always(name) || names.iter().any(|n| name == n.as_str()));
         // A host's PATH, HOME and the like mean nothing in the box, whoever asks.
-        if pass && !values.iter().any(|(own, _)| own == name) && !host_shaped(name) {
-            values.push((name.clone(), value.clone()));
-        } else if wanted(name) && !pass {
-            held_back.push(name.to_string_lossy().into_owned());
+        if !kept || host_shaped(name) || values.iter().any(|own| own.name == *name) {
+            continue;
+        }
+        match reason(asked, name, small && wanted(name)) {
+            Some(why) => values.push(Variable { name: name.clone(), value: value.clone(), why }),
+            None if wanted(name) => held_back.push(name.to_string_lossy().into_owned()),
+            None => {}
         }
     }
     Passed { values, held_back }
 }
 
+/// Why a variable is passed on, if it is.
+fn reason(asked: &Asked<'_>, name: &OsStr, of_client: bool) -> Option<Reason> {
+    if is_always(name) {
+        return Some(Reason::Always);
+    }
+    let grants = asked.granted.iter().map(|granted| &granted.grant);
+    if let Some(grant) = grants.into_iter().find(|grant| matches!(&grant.what, What::Env(n) if name == n.as_str())) {
+        return Some(Reason::from(grant));
+    }
+    if asked.config.env.pass.iter().any(|listed| name == listed.as_str()) {
+        return Some(Reason::Config);
+    }
+    let login = name.to_str().is_some_and(|n| asked.login_variables.contains(n));
+    if asked.level == Level::Strict || login || is_surrounding(name) {
+        return None;
+    }
+    if asked.named.iter().any(|(known, _)| name == known.as_str()) {
+        return Some(Reason::Line);
+    }
+    of_client.then_some(Reason::Client)
+}
+
 /// What every program gets from us.
-fn own(asked: &Asked<'_>, network: Network) -> Vec<(OsString, OsString)> {
+fn own(asked: &Asked<'_>, network: Network, mounts: bool) -> Vec<Variable> {
     let path = "/app/node_modules/.bin:/app/venv/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
     let terminal = asked.environment.iter().find(|(name, _)| name == "TERM").map(|(_, value)| value.clone());
     let term = terminal.filter(|_| asked.terminal).unwrap_or_else(|| "dumb".into());
@@ -133,7 +164,7 @@ fn own(asked: &Asked<'_>, network: Network) -> Vec<(OsString, OsString)> {
         ("TMPDIR".into(), "/tmp".into()),
         ("TERM".into(), term),
     ];
-    if !asked.paths.is_empty() {
+    if mounts {
         // A mounted repository's owner is rarely the box's user; git works on it all the same
         // (git-config(1), safe.directory and GIT_CONFIG_COUNT).
         let settings = [("COUNT", "1"), ("KEY_0", "safe.directory"), ("VALUE_0", "*")];
@@ -148,7 +179,7 @@ fn own(asked: &Asked<'_>, network: Network) -> Vec<(OsString, OsString)> {
             own.push((name.into(), "/jitbox/ca.pem".into()));
         }
     }
-    own
+    own.into_iter().map(|(name, value)| Variable { name, value, why: Reason::Always }).collect()
 }
 
 fn is_always(name: &OsStr) -> bool {
@@ -166,7 +197,8 @@ fn is_npm_setting(name: &str) -> bool {
     name.get(..11).is_some_and(|start| start.eq_ignore_ascii_case("npm_config_"))
 }
 
-fn host_shaped(name: &OsStr) -> bool {
+/// Names that mean something else in a box than outside: they are never passed on.
+pub fn host_shaped(name: &OsStr) -> bool {
     const NAMES: [&str; 9] = ["PATH", "HOME", "SHELL", "TMPDIR", "PWD", "USER", "LOGNAME", "NODE_PATH", "PYTHONPATH"];
     name.to_str().is_none_or(|n| NAMES.contains(&n) || n.starts_with("LD_") || n.starts_with("DYLD_"))
 }

@@ -1,17 +1,23 @@
 //! What a run may do. Pure: facts go in, a [`Policy`] comes out, and only a policy makes a
 //! container plan that can be executed ([`Decided`]).
 
+pub mod deny;
 pub mod environment;
+pub mod grant;
+pub mod guard;
+pub mod level;
 pub mod lines;
+pub mod mounts;
 pub mod paths;
+pub mod reason;
 pub mod seccomp;
 pub mod sources;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use jitbox_guest::protocol::Watch;
+use jitbox_guest::protocol::{self, Watch};
 use serde::Serialize;
 
 use crate::config::{self, Config};
@@ -20,7 +26,14 @@ use crate::error::Result;
 use crate::launch::Tighten;
 use crate::plan::{COMPILED, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User};
 use crate::state::{Layout, store};
+use deny::Places;
+use environment::Variable;
+use grant::{Granted, Named, Net, What};
+use guard::Guards;
+use level::Level;
+use mounts::Mounted;
 use paths::Found;
+use reason::Reason;
 
 /// Open files of each process.
 const NOFILE: u64 = 4096;
@@ -64,18 +77,28 @@ pub struct Asked<'a> {
     pub tighten: &'a Tighten,
     /// The line's `--node-options`.
     pub node_options: Option<&'a str>,
+    /// How much is given without a grant.
+    pub level: Level,
+    /// What the package was granted.
+    pub granted: Vec<Granted>,
+    /// How commands name the package.
+    pub holder: &'a Named,
     /// Paths among the arguments that exist.
     pub paths: Vec<Found>,
+    /// The working directory, if it can be looked at.
+    pub here: Option<Found>,
+    /// The user was asked just now whether the program may write there, and said yes.
+    pub answer: bool,
+    /// Places that no box gets.
+    pub places: &'a Places,
+    /// Looks for what has to be guarded in a folder.
+    pub guards: &'a dyn Fn(&Path) -> Result<Guards, String>,
     /// Variables that the line itself sets; they are in the environment, too.
     pub named: &'a [(String, String)],
     /// The variables that logins of registries are made of.
     pub login_variables: BTreeSet<String>,
     /// The environment that we were given.
     pub environment: Vec<(OsString, OsString)>,
-    /// The user's home directory.
-    pub home: &'a Path,
-    /// Our own files.
-    pub data_dir: &'a Path,
     /// The working directory.
     pub cwd: &'a Path,
     /// The user's ids.
@@ -89,36 +112,57 @@ pub struct Asked<'a> {
 /// What one run may do, and why.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Policy {
+    /// How much is given without a grant.
+    pub level: Level,
     /// Which network it has.
     pub network: Network,
+    /// Why.
+    pub network_why: Reason,
     /// Host paths.
-    pub mounts: Vec<Mount>,
-    /// Paths among the arguments that stay outside, each with the reason.
+    pub mounts: Vec<Mounted>,
+    /// Paths that stay outside, or can't be changed, each with the reason.
     pub not_mounted: Vec<(PathBuf, String)>,
+    /// Places in writable folders that have to be there neither before nor after.
+    #[serde(skip)]
+    pub watched: Vec<PathBuf>,
     /// As whom it runs.
     pub user: User,
     /// How much it may use.
     pub limits: Limits,
+    /// Why.
+    pub limits_why: BTreeMap<&'static str, Reason>,
     /// Limits that the guest keeps because the engine can't.
     #[serde(skip)]
     pub watch: Watch,
     /// File systems in memory.
     pub tmpfs: Vec<Tmpfs>,
-    /// Names of the variables that it gets.
-    pub environment: BTreeSet<String>,
+    /// Names of the variables that it gets, and why.
+    pub environment: BTreeMap<String, Reason>,
     /// Names of variables that were not passed on, though somebody may have meant them.
     pub held_back: Vec<String>,
     /// Where it starts.
     pub cwd: PathBuf,
     #[serde(skip)]
-    values: Vec<(OsString, OsString)>,
+    values: Vec<Variable>,
 }
 
 impl Policy {
     /// The program's whole environment, as `NAME=value`.
     pub fn environment_block(&self) -> Vec<Vec<u8>> {
         use std::os::unix::ffi::OsStrExt;
-        self.values.iter().map(|(name, value)| [name.as_bytes(), b"=", value.as_bytes()].concat()).collect()
+        self.values.iter().map(|v| [v.name.as_bytes(), b"=", v.value.as_bytes()].concat()).collect()
+    }
+
+    /// The host paths as they were when this was decided, for the guest to compare.
+    pub fn seen(&self) -> Vec<protocol::Mounted> {
+        use std::os::unix::ffi::OsStrExt;
+        let seen = |mounted: &Mounted| protocol::Mounted {
+            path: mounted.mount.target.as_os_str().as_bytes().to_vec(),
+            device: mounted.id.device,
+            inode: mounted.id.inode,
+            writable: mounted.mount.writable,
+        };
+        self.mounts.iter().map(seen).collect()
     }
 
     /// The container for this run, with the byte code in `compiled`.
@@ -129,7 +173,7 @@ impl Policy {
             image: image.to_owned(),
             labels: Vec::new(),
             user: self.user,
-            mounts: self.mounts.iter().cloned().chain(compiled).collect(),
+            mounts: self.mounts.iter().map(|mounted| mounted.mount.clone()).chain(compiled).collect(),
             tmpfs: self.tmpfs.clone(),
             limits: self.limits,
             network: self.network,
@@ -141,60 +185,76 @@ impl Policy {
 
 /// Decides what a run may do.
 pub fn decide(asked: Asked<'_>) -> Policy {
-    let network = match asked.config.network {
-        config::Network::Open if !asked.tighten.no_network && !asked.tighten.strict => Network::Engine,
-        _ => Network::None,
-    };
-    let (mounts, not_mounted) = paths::mounts(&asked);
-    let user = user(&asked, !mounts.is_empty());
-    let passed = environment::decide(&asked, network);
-    let limits = limits(&asked);
+    let (network, network_why) = network(&asked);
+    let mounts = mounts::decide(&asked);
+    let user = mounts::user(&asked, &mounts);
+    let passed = environment::decide(&asked, network, !mounts.mounts.is_empty());
+    let (limits, limits_why) = limits(&asked);
     let enforces = asked.engine.enforced();
-    // The working directory is only there if it, or something below it, was mounted.
-    let below_cwd = mounts.iter().any(|m| m.target.starts_with(asked.cwd));
+    // The working directory is only there if it, or something below or above it, was mounted.
+    let targets = || mounts.mounts.iter().map(|mounted| &mounted.mount.target);
+    let is_there = targets().any(|at| at.starts_with(asked.cwd) || asked.cwd.starts_with(at));
     Policy {
+        level: asked.level,
         network,
-        cwd: if below_cwd { asked.cwd.to_owned() } else { STATE_DIR.into() },
+        network_why,
+        cwd: if is_there { asked.cwd.to_owned() } else { STATE_DIR.into() },
         user,
         limits,
+        limits_why,
         watch: Watch {
             memory: if enforces.memory { 0 } else { limits.memory },
             pids: if enforces.pids { 0 } else { limits.pids },
         },
         tmpfs: tmpfs(asked.engine, asked.config.limits.tmp),
-        environment: passed.values.iter().map(|(name, _)| name.to_string_lossy().into_owned()).collect(),
+        environment: passed.values.iter().map(|v| (v.name.to_string_lossy().into_owned(), v.why.clone())).collect(),
         held_back: passed.held_back,
         values: passed.values,
-        mounts,
-        not_mounted,
+        mounts: mounts.mounts,
+        not_mounted: mounts.not_mounted,
+        watched: mounts.watched,
     }
 }
 
-/// Who the program is outside. Files that the user may read are readable inside only if it is
-/// them; without mounts it is nobody at all.
-fn user(asked: &Asked<'_>, mounts: bool) -> User {
-    let (uid, gid) = asked.ids;
-    if !mounts {
-        User::Nobody
-    } else if asked.engine.maps_user() {
-        User::Mapped
-    } else if !asked.engine.facts.rootless && uid != 0 {
-        User::Caller { uid, gid }
-    } else {
-        // Never root, not even where it would be the caller.
-        User::Nobody
+/// The first grant that `pick` has a use for.
+fn granted<T>(asked: &Asked<'_>, pick: impl Fn(&What) -> Option<T>) -> Option<(T, Reason)> {
+    let mut grants = asked.granted.iter().map(|granted| &granted.grant);
+    grants.find_map(|grant| Some((pick(&grant.what)?, Reason::from(grant))))
+}
+
+fn network(asked: &Asked<'_>) -> (Network, Reason) {
+    if asked.tighten.no_network {
+        return (Network::None, Reason::Line);
+    }
+    let net = |what: &What| if let What::Net(net) = what { Some(*net) } else { None };
+    match granted(asked, net) {
+        Some((Net::Open, why)) => (Network::Engine, why),
+        // There is nothing yet that could tell a public address from any other.
+        Some((Net::None | Net::Public, why)) => (Network::None, why),
+        None if asked.level < Level::Strict && asked.config.network == config::Network::Open => {
+            (Network::Engine, Reason::Config)
+        }
+        None => (Network::None, Reason::Level(asked.level)),
     }
 }
 
-fn limits(asked: &Asked<'_>) -> Limits {
-    let limits = &asked.config.limits;
-    Limits {
-        memory: limits.memory,
+fn limits(asked: &Asked<'_>) -> (Limits, BTreeMap<&'static str, Reason>) {
+    let (config, default) = (&asked.config.limits, config::Limits::default());
+    let usual = |is_default: bool| if is_default { Reason::Always } else { Reason::Config };
+    let memory = granted(asked, |what| if let What::Memory(n) = what { Some(*n) } else { None });
+    let cpus = granted(asked, |what| if let What::Cpus(n) = what { Some(*n) } else { None });
+    let pids = granted(asked, |what| if let What::Pids(n) = what { Some(*n) } else { None });
+    let (memory, memory_why) = memory.unwrap_or_else(|| (config.memory, usual(config.memory == default.memory)));
+    let (cpus, cpus_why) = cpus.unwrap_or_else(|| (config.cpus, usual(config.cpus == default.cpus)));
+    let (pids, pids_why) = pids.unwrap_or_else(|| (config.pids, usual(config.pids == default.pids)));
+    let limits = Limits {
+        memory,
         // docker refuses more than there are.
-        cpus: limits.cpus.min(asked.processors as f64),
-        pids: limits.pids.into(),
+        cpus: cpus.min(asked.processors as f64),
+        pids: pids.into(),
         nofile: NOFILE,
-    }
+    };
+    (limits, BTreeMap::from([("memory", memory_why), ("cpus", cpus_why), ("pids", pids_why)]))
 }
 
 fn tmpfs(engine: &Engine, size: u64) -> Vec<Tmpfs> {

@@ -1,19 +1,137 @@
-//! Paths among a program's arguments: which of them it gets to see.
+//! Paths as they are on this machine: what a name leads to, and where that is. The only part of
+//! policy that looks; it decides nothing.
 
 use std::ffi::OsString;
+use std::fs::{File, Metadata};
+use std::io;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Component, Path, PathBuf};
 
-use super::Asked;
-use crate::plan::Mount;
+/// What tells one file or folder from all others, under whatever name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Id {
+    /// The file system.
+    pub device: u64,
+    /// The inode.
+    pub inode: u64,
+}
 
-/// An argument that names something that exists.
+impl From<&Metadata> for Id {
+    fn from(meta: &Metadata) -> Self {
+        Self { device: meta.dev(), inode: meta.ino() }
+    }
+}
+
+/// What a path leads to, if it leads anywhere.
+pub fn id_of(path: &Path) -> Option<Id> {
+    std::fs::metadata(path).ok().as_ref().map(Id::from)
+}
+
+/// What something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// A folder.
+    Folder,
+    /// A file.
+    File,
+    /// A socket, a pipe or a device: somebody else is at its other end.
+    Other,
+}
+
+/// A path that leads somewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
     /// The path as the program will use it, made absolute.
     pub asked: PathBuf,
     /// What it really is, without symbolic links.
     pub real: PathBuf,
+    /// Which file or folder that is.
+    pub id: Id,
+    /// The folders above it.
+    pub above: Vec<Id>,
+    /// Other file systems, and other places of this one, that are mounted below it: a box that
+    /// gets the one gets the others.
+    pub inner: Vec<Id>,
+    /// Its owner and its group.
+    pub owner: (u32, u32),
+    /// What it is.
+    pub sort: Sort,
+}
+
+impl Found {
+    /// Looks at what is at `asked`, an absolute path, now: its real path and its number are
+    /// those of one and the same thing, whoever changes links meanwhile.
+    pub fn at(asked: &Path) -> io::Result<Self> {
+        let (real, meta) = opened(asked)?;
+        let kind = meta.file_type();
+        let other = kind.is_socket() || kind.is_fifo() || kind.is_block_device() || kind.is_char_device();
+        let sort = match () {
+            () if other => Sort::Other,
+            () if meta.is_dir() => Sort::Folder,
+            () => Sort::File,
+        };
+        Ok(Self {
+            id: Id::from(&meta),
+            above: real.ancestors().skip(1).filter_map(id_of).collect(),
+            inner: if sort == Sort::Folder { mounted_below(&real) } else { Vec::new() },
+            owner: (meta.uid(), meta.gid()),
+            sort,
+            asked: asked.to_owned(),
+            real,
+        })
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn opened(path: &Path) -> io::Result<(PathBuf, Metadata)> {
+    use std::os::fd::AsRawFd;
+    use std::os::unix::fs::OpenOptionsExt;
+    // Opened for nothing but to know what it is (open(2), O_PATH): no permission is needed, and
+    // no pipe or device notices.
+    let file = File::options().read(true).custom_flags(nix::libc::O_PATH).open(path)?;
+    let meta = file.metadata()?;
+    let real = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+    // A name that is gone, or of another mount namespace, leads elsewhere or nowhere.
+    if id_of(&real) != Some(Id::from(&meta)) {
+        return Err(io::Error::from(io::ErrorKind::NotFound));
+    }
+    Ok((real, meta))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn opened(path: &Path) -> io::Result<(PathBuf, Metadata)> {
+    let real = path.canonicalize()?;
+    let meta = File::open(&real)?.metadata()?;
+    Ok((real, meta))
+}
+
+/// What is mounted below a folder (proc_pid_mountinfo(5), the fifth field).
+fn mounted_below(folder: &Path) -> Vec<Id> {
+    let table = std::fs::read("/proc/self/mountinfo").unwrap_or_default();
+    let points = table.split(|b| *b == b'\n').filter_map(|line| line.split(|b| *b == b' ').nth(4));
+    let paths = points.map(|point| PathBuf::from(std::ffi::OsStr::from_bytes(&unescaped(point))));
+    paths.filter(|path| path != folder && path.starts_with(folder)).filter_map(|path| id_of(&path)).collect()
+}
+
+/// A path there has spaces and the like as `\040`.
+fn unescaped(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut rest = text;
+    while let Some((first, after)) = rest.split_first() {
+        let digits = after.get(..3).filter(|d| *first == b'\\' && d.iter().all(|b| (b'0'..=b'7').contains(b)));
+        match digits {
+            Some(digits) => {
+                out.push(digits.iter().fold(0u8, |n, digit| n.wrapping_mul(8).wrapping_add(digit - b'0')));
+                rest = &after[3..];
+            }
+            None => {
+                out.push(*first);
+                rest = after;
+            }
+        }
+    }
+    out
 }
 
 /// Looks for paths among the arguments: absolute ones, and those that start with `.` or `..`.
@@ -28,17 +146,17 @@ pub fn look(args: &[OsString], cwd: &Path) -> Vec<Found> {
             continue;
         }
         let asked = plain(&cwd.join(path));
-        if let Ok(real) = asked.canonicalize()
-            && !found.iter().any(|f| f.asked == asked)
+        if !found.iter().any(|f| f.asked == asked)
+            && let Ok(one) = Found::at(&asked)
         {
-            found.push(Found { asked, real });
+            found.push(one);
         }
     }
     found
 }
 
 /// Without `.` and `..`; those of the path as it was typed, not of what links mean.
-fn plain(path: &Path) -> PathBuf {
+pub fn plain(path: &Path) -> PathBuf {
     let mut plain = PathBuf::new();
     for component in path.components() {
         match component {
@@ -52,109 +170,9 @@ fn plain(path: &Path) -> PathBuf {
     plain
 }
 
-/// Whole trees that no program gets: the system's own, and where keys are kept.
-const SYSTEM: [&str; 10] =
-    ["/etc", "/proc", "/sys", "/dev", "/run", "/var/run", "/var/lib", "/boot", "/root", "/jitbox"];
-
-/// Below the home directory.
-const PRIVATE: [&str; 26] = [
-    ".ssh",
-    ".gnupg",
-    ".aws",
-    ".azure",
-    ".config",
-    ".kube",
-    ".docker",
-    ".npmrc",
-    ".pypirc",
-    ".netrc",
-    ".git-credentials",
-    ".local/share/keyrings",
-    ".local/share/containers",
-    ".password-store",
-    ".mozilla",
-    ".claude",
-    ".claude.json",
-    ".cursor",
-    ".codex",
-    ".gemini",
-    ".bashrc",
-    ".profile",
-    ".zshrc",
-    "Library/Keychains",
-    "Library/Application Support",
-    ".local/bin",
-];
-
-/// Splits the paths into what is mounted, read-only, and what is not, with the reason.
-pub fn mounts(asked: &Asked<'_>) -> (Vec<Mount>, Vec<(PathBuf, String)>) {
-    let (mut mounts, mut refused) = (Vec::new(), Vec::new());
-    for found in &asked.paths {
-        match refusal(found, asked.home, asked.data_dir) {
-            Some(why) => refused.push((found.asked.clone(), why)),
-            None => mounts.push(Mount { source: found.real.clone(), target: found.asked.clone(), writable: false }),
-        }
-    }
-    // What lies inside another mount is there already.
-    let outer: Vec<PathBuf> = mounts.iter().map(|m: &Mount| m.target.clone()).collect();
-    mounts.retain(|m| !outer.iter().any(|o| m.target != *o && m.target.starts_with(o)));
-    (mounts, refused)
-}
-
-fn refusal(found: &Found, home: &Path, data_dir: &Path) -> Option<String> {
-    let home_real = home.canonicalize().unwrap_or_else(|_| home.to_owned());
-    for path in [&found.asked, &found.real] {
-        let below_home = path.starts_with(home) || path.starts_with(&home_real);
-        let whole = Path::new("/") == path || *path == home || *path == home_real || home.starts_with(path);
-        if whole {
-            return Some("it holds the home directory".into());
-        }
-        if path.starts_with(data_dir) || data_dir.starts_with(path) {
-            return Some("it holds jitbox's own files".into());
-        }
-        let private = PRIVATE.iter().any(|p| {
-            [home, &home_real].iter().any(|home| {
-                let private = home.join(p);
-                path.starts_with(&private) || private.starts_with(path)
-            })
-        });
-        if private {
-            return Some("keys and settings are kept there".into());
-        }
-        if !below_home && let Some(system) = SYSTEM.iter().find(|s| path.starts_with(s)) {
-            return Some(format!("`{system}` is the system's"));
-        }
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn refused(path: &str) -> bool {
-        let found = Found { asked: path.into(), real: path.into() };
-        refusal(&found, Path::new("/home/u"), Path::new("/home/u/.local/share/jitbox")).is_some()
-    }
-
-    #[test]
-    fn keys_settings_and_the_system_stay_outside() {
-        for path in ["/", "/home", "/home/u", "/home/u/.ssh", "/home/u/.ssh/id", "/home/u/.config/x", "/etc/passwd"] {
-            assert!(refused(path), "{path}");
-        }
-        for path in ["/home/u/.local", "/home/u/.local/share/jitbox/boxes", "/run/user/1/bus", "/proc/1"] {
-            assert!(refused(path), "{path}");
-        }
-        for path in ["/home/u/work", "/srv/data", "/tmp/x", "/home/u/.sshx", "/work"] {
-            assert!(!refused(path), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_link_to_a_refused_place_is_refused() {
-        let found = Found { asked: "/tmp/innocent".into(), real: "/home/u/.ssh".into() };
-        assert!(refusal(&found, Path::new("/home/u"), Path::new("/d")).is_some());
-    }
 
     #[test]
     fn only_plain_paths_are_looked_at() {
@@ -164,5 +182,27 @@ mod tests {
         let found = look(&args, dir.path());
         let asked: Vec<_> = found.iter().map(|f| f.asked.strip_prefix(dir.path()).unwrap().to_str().unwrap()).collect();
         assert_eq!(asked, ["build", ""]);
+    }
+
+    #[test]
+    fn a_path_is_what_it_leads_to() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::create_dir(at("real")).unwrap();
+        std::fs::write(at("real/file"), "x").unwrap();
+        std::os::unix::fs::symlink(at("real"), at("link")).unwrap();
+        let found = Found::at(&at("link/file")).unwrap();
+        assert_eq!(found.real, at("real/file").canonicalize().unwrap());
+        assert_eq!((found.sort, found.id), (Sort::File, id_of(&at("real/file")).unwrap()));
+        assert_eq!(found.above.first().copied(), id_of(&at("real")));
+        let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
+        assert_eq!(Found::at(&at("socket")).unwrap().sort, Sort::Other);
+        assert_eq!(Found::at(Path::new("/dev/null")).unwrap().sort, Sort::Other);
+        assert!(Found::at(&at("nothing")).is_err());
+    }
+
+    #[test]
+    fn mountinfo_is_unescaped() {
+        assert_eq!(unescaped(b"/a\\040b\\134c\\"), b"/a b\\c\\");
     }
 }

@@ -4,6 +4,7 @@
 
 use url::Url;
 
+use super::level::Level;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::launch::Tighten;
@@ -13,12 +14,13 @@ use crate::package::PackageSpec;
 pub fn check(config: &Config, tighten: &Tighten, packages: &[PackageSpec]) -> Result<()> {
     let listed = |at: &Url| config.packages.sources.iter().any(|allowed| covers(allowed, at));
     let places = packages.iter().filter_map(PackageSpec::source).map(|source| source.address());
-    match places.filter(|_| tighten.strict).find(|at| !listed(at)) {
+    let strict = Level::of(config, tighten) == Level::Strict;
+    match places.filter(|_| strict).find(|at| !listed(at)) {
         None => Ok(()),
         Some(at) => Err(Error::refused(format!("at level strict nothing is taken from {at}"))
             .because("it is in no registry, and not among the sources that are allowed")
             .hint(format!("allow it in jitbox's config.toml: [packages] sources = [\"{at}\"]"))
-            .hint("or leave out `--safe-level=strict`")),
+            .hint("or choose another level")),
     }
 }
 
@@ -42,7 +44,7 @@ mod tests {
     #[test]
     fn strict_takes_only_what_is_listed() {
         let spec = |text: &str| vec![PackageSpec::Npm(NpmSpec::parse(text).unwrap())];
-        let strict = Tighten { strict: true, ..Tighten::default() };
+        let strict = Tighten { level: Some(Level::Strict), ..Tighten::default() };
         let mut config = Config::default();
         for text in ["o/r", "https://h.example/a/x.tgz"] {
             check(&config, &Tighten::default(), &spec(text)).unwrap();

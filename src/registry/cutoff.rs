@@ -93,6 +93,11 @@ fn since_1970(now: SystemTime) -> u64 {
     now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }
 
+/// The day of a moment, as `2026-01-31`.
+pub fn day(moment: SystemTime) -> String {
+    at(since_1970(moment)).map(|text| text[..10].to_owned()).unwrap_or_default()
+}
+
 /// Seconds since 1970 as a moment.
 fn at(then: u64) -> Option<String> {
     let (year, month, day) = civil(then / DAY);
@@ -142,6 +147,7 @@ mod tests {
         assert_eq!(days_ago("1", at(951_868_800 + 3661)).unwrap(), "2000-02-29T01:01:01.000Z");
         assert_eq!(days_ago("7", at(1_767_225_600)).unwrap(), "2025-12-25T00:00:00.000Z");
         assert_eq!(days_ago("x", at(0)), None);
+        assert_eq!(day(at(1_767_225_599)), "2025-12-31");
     }
 
     #[test]

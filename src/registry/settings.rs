@@ -80,6 +80,18 @@ impl Settings {
             .hint("start it once without that setting; what was built once starts without the network"))
     }
 
+    /// Where a package of that name comes from, without logins: what a grant for it is bound to.
+    pub fn registry_of(&self, ecosystem: Ecosystem, name: &str, registry: Option<&str>) -> Result<String> {
+        Ok(match ecosystem {
+            Ecosystem::Npm => self.npm.with_registry(registry)?.registry_of(name).to_string(),
+            // Any of them may turn out to have it.
+            Ecosystem::Pypi => {
+                let python = self.python.with_default(registry)?;
+                python.indexes().map(|index| index.url.as_str()).collect::<Vec<_>>().join(" ")
+            }
+        })
+    }
+
     /// Which sources a line's packages come from, as far as that is not the public registry's
     /// plain default: lines that differ in it can't share a box. Holds no secret.
     pub fn sources(&self, ecosystem: Ecosystem, registry: Option<&str>) -> Result<Option<String>> {

@@ -75,6 +75,7 @@ impl Session<'_> {
                 stdio: Stdio::Framed,
                 grace_ms: 0,
                 watch: Watch::default(),
+                mounts: Vec::new(),
             },
             carrier: self.carrier(),
             mcp: false,

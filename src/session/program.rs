@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use crate::error::{Error, Result};
+use crate::image::lock::Lock;
 use crate::launch::Launch;
 use crate::package::Ecosystem;
 use crate::state::boxes::BoxRecord;
@@ -22,6 +23,32 @@ pub fn start(launch: &Launch, record: &BoxRecord) -> Result<Vec<Vec<u8>>> {
     }
 }
 
+/// Whether the line's program is the first package's own, and not an interpreter's or a
+/// dependency's. Without a box every command but an interpreter passes for its own.
+pub fn is_own(launch: &Launch, record: Option<&BoxRecord>) -> bool {
+    let ecosystem = launch.launcher.ecosystem();
+    if launch.call.is_some() {
+        // The line's own shell, whatever it starts.
+        return false;
+    }
+    let Some(name) = &launch.command else { return true };
+    let Some(record) = record else { return !is_interpreter(ecosystem, name) };
+    let Some(package) = record.packages.first() else { return false };
+    match record.programs.get(name) {
+        _ if record.default_program.as_ref() == Some(name) => true,
+        Some(Some(owner)) => same_project(package.name(), owner),
+        Some(None) => Lock::own_bins(&record.lock, package.name()).contains(name),
+        None => false,
+    }
+}
+
+fn is_interpreter(ecosystem: Ecosystem, name: &str) -> bool {
+    match ecosystem {
+        Ecosystem::Npm => name == "node",
+        Ecosystem::Pypi => name.starts_with("python") && Path::new(name).components().count() == 1,
+    }
+}
+
 /// The program in the box that the line means.
 pub fn path(launch: &Launch, record: &BoxRecord) -> Result<String> {
     let folder = match record.request.ecosystem {
@@ -35,11 +62,7 @@ pub fn path(launch: &Launch, record: &BoxRecord) -> Result<String> {
         return Ok(format!("{folder}/{name}"));
     }
     // The interpreter itself is a program like any other, as on the PATH that npx and uvx make.
-    let interpreter = match record.request.ecosystem {
-        Ecosystem::Npm => name == "node",
-        Ecosystem::Pypi => name.starts_with("python") && Path::new(name).components().count() == 1,
-    };
-    if interpreter {
+    if is_interpreter(record.request.ecosystem, name) {
         let real = if record.request.ecosystem == Ecosystem::Npm { "node".into() } else { format!("{folder}/python") };
         return Ok(real);
     }

@@ -13,10 +13,13 @@
 //! set-aside/          files that could not be read, for a person to look at
 //! ```
 //!
+//! What the user granted is a setting and not a record: `$XDG_CONFIG_HOME/jitbox/grants.json`.
+//!
 //! Every file is written to a temporary one beside it, synced and renamed. A file that can't be
 //! read is set aside and made anew.
 
 pub mod boxes;
+pub mod grants;
 pub mod lock;
 pub mod runs;
 pub mod store;
@@ -30,18 +33,33 @@ use crate::error::{Doing, Result};
 #[derive(Debug, Clone)]
 pub struct Layout {
     root: PathBuf,
+    settings: PathBuf,
     runtime: Option<PathBuf>,
 }
 
 impl Layout {
     /// The layout for this user.
     pub fn new(context: &Context) -> Self {
-        Self { root: context.data_dir(), runtime: context.runtime_dir().map(|dir| dir.join("jitbox")) }
+        Self {
+            root: context.data_dir(),
+            settings: context.config_dir(),
+            runtime: context.runtime_dir().map(|dir| dir.join("jitbox")),
+        }
     }
 
     /// Where everything is.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Every folder that we keep something in: none of them is for a box.
+    pub fn folders(&self) -> Vec<PathBuf> {
+        [&self.root, &self.settings].into_iter().chain(&self.runtime).cloned().collect()
+    }
+
+    /// What the user granted.
+    pub fn grants(&self) -> PathBuf {
+        self.settings.join("grants.json")
     }
 
     /// The folder of boxes.

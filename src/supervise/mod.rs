@@ -9,6 +9,7 @@ mod stdio;
 pub mod strays;
 mod terminal;
 
+use std::path::Path;
 use std::time::Duration;
 
 use jitbox_guest::protocol::{End, FromGuest, Launch, MAX_DATA, Stdio, Stream, ToGuest, WINDOW};
@@ -20,7 +21,8 @@ use crate::engine::Engine;
 use crate::engine::caps::Carrier;
 use crate::error::{Error, Kind, Result};
 use crate::policy::Decided;
-use crate::state::Layout;
+use crate::policy::paths::{Id, id_of};
+use crate::state::{Layout, runs};
 use keeper::Keeper;
 use link::{Receiver, Sender};
 pub use start::clearing;
@@ -167,8 +169,23 @@ impl<'a> Supervisor<'a> {
             begun: false,
             streams,
         };
+        supervisor.check_mounts(&mut job)?;
         supervisor.launch(job.launch, job.terminal)?;
         Ok(supervisor)
+    }
+
+    /// The guest compares what is mounted with what was looked at, where the two have numbers
+    /// from one kernel. From another one, only a name that leads elsewhere by now is noticed.
+    fn check_mounts(&self, job: &mut Job<'_>) -> Result<()> {
+        if self.boot_id == runs::host_boot_id() && !self.boot_id.is_empty() {
+            return Ok(());
+        }
+        let seen = std::mem::take(&mut job.launch.mounts);
+        let sources = job.plan.plan().mounts.iter().map(|mount| &mount.source);
+        let changed = sources
+            .zip(seen)
+            .find(|(source, seen)| id_of(source) != Some(Id { device: seen.device, inode: seen.inode }));
+        changed.map_or(Ok(()), |(source, _)| Err(exchanged(source)))
     }
 
     fn launch(&mut self, mut launch: Launch, terminal: bool) -> Result<()> {
@@ -342,6 +359,13 @@ impl<'a> Supervisor<'a> {
         let error = if words.is_empty() { error } else { error.because(words) };
         error.hint("jitbox doctor")
     }
+}
+
+/// The failure when a path was not what it had been when it was decided that the program gets it.
+pub fn exchanged(path: &Path) -> Error {
+    Error::refused(format!("`{}` became something else while the box was started", path.display()))
+        .because("somebody exchanged it, or its name")
+        .hint("nothing was run; look who can write in the folder above it, and start again")
 }
 
 /// The next item, or never.

@@ -98,6 +98,11 @@ impl Lane {
         if output.status.success() { String::from_utf8_lossy(&output.stdout).trim().to_owned() } else { String::new() }
     }
 
+    /// Where the lane's user has a program.
+    pub fn shell_path(&self, program: &str) -> String {
+        self.shell_says("command -v \"$1\"", &[program]).trim().to_owned()
+    }
+
     fn shell_says(&self, script: &str, args: &[&str]) -> String {
         let output = self.command("sh").args(["-c", script, "sh"]).args(args).stdin(Stdio::null()).output().unwrap();
         String::from_utf8_lossy(&output.stdout).into_owned()

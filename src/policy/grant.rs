@@ -1,0 +1,310 @@
+//! What a user can grant a package, one thing at a time.
+
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use url::Host;
+
+use super::paths::Found;
+use crate::config;
+use crate::launch::tighten::is_variable;
+
+/// One thing that a package may do, or an answer that was given.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum What {
+    /// Read a file or folder, which is there in every run.
+    Read(PathBuf),
+    /// Change it, too.
+    Write(PathBuf),
+    /// Change a folder whenever the program is started in it or below it.
+    Work(PathBuf),
+    /// Get a variable of the environment.
+    Env(String),
+    /// Reach a host.
+    Host(Address),
+    /// Have this network, whatever the settings say.
+    Net(Net),
+    /// Use this many bytes of memory.
+    Memory(u64),
+    /// Use this many processors.
+    Cpus(f64),
+    /// Have this many processes and threads.
+    Pids(u32),
+    /// The user was asked about the working directory and said no: they are not asked again.
+    Refused,
+}
+
+/// Which network a package has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Net {
+    /// Nothing but a loopback of its own
+    None,
+    /// Every public address; as `none` until jitbox can tell which ones are
+    Public,
+    /// Everything that the engine's own network reaches
+    Open,
+}
+
+/// A host, perhaps with a port: `api.example.com`, `*.example.com:443`, `10.0.0.1:5432`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Address(String);
+
+impl Address {
+    /// Reads it, in lower case and with addresses in their usual form.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let wrong = || format!("`{text}` is not a host: like \"api.example.com\" or \"api.example.com:443\"");
+        let (host, port) = match text.rsplit_once(':') {
+            // An IPv6 address without a port.
+            Some((_, rest)) if rest.ends_with(']') => (text, None),
+            Some((host, port)) => (host, Some(port.parse::<u16>().ok().filter(|p| *p > 0).ok_or_else(wrong)?)),
+            None => (text, None),
+        };
+        // A star is for whole labels, and never for all of a top-level domain.
+        let (star, host) = match host.strip_prefix("*.") {
+            Some(rest) if rest.contains('.') => ("*.", rest),
+            Some(_) => return Err(wrong()),
+            None => ("", host),
+        };
+        let parsed = Host::parse(host).map_err(|_| wrong())?;
+        let plain = match &parsed {
+            Host::Domain(name) => {
+                let label = |label: &str| {
+                    !label.is_empty() && label.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b))
+                };
+                name.trim_end_matches('.').split('.').all(label)
+            }
+            _ => star.is_empty(),
+        };
+        if !plain {
+            return Err(wrong());
+        }
+        let host = parsed.to_string();
+        let host = host.trim_end_matches('.');
+        Ok(Self(port.map_or_else(|| format!("{star}{host}"), |port| format!("{star}{host}:{port}"))))
+    }
+}
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        Self::parse(&text)
+    }
+}
+
+impl From<Address> for String {
+    fn from(address: Address) -> Self {
+        address.0
+    }
+}
+
+impl What {
+    /// Why it can't be granted, whatever the machine looks like.
+    pub fn check(&self) -> Result<(), String> {
+        match self {
+            Self::Read(path) | Self::Write(path) | Self::Work(path) if !is_plain(path) => {
+                Err(format!("`{}` is not an absolute path without `.` and `..`", path.display()))
+            }
+            Self::Env(name) if !is_variable(name) => Err(format!("`{name}` is not the name of a variable")),
+            Self::Memory(bytes) => config::check_memory(*bytes).map_err(str::to_owned),
+            Self::Cpus(cpus) => config::check_cpus(*cpus).map_err(str::to_owned),
+            Self::Pids(pids) => config::check_pids(*pids).map_err(str::to_owned),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether granting this takes the place of having granted `other`.
+    pub fn replaces(&self, other: &Self) -> bool {
+        use std::mem::discriminant;
+        match self {
+            Self::Net(_) | Self::Memory(_) | Self::Cpus(_) | Self::Pids(_) | Self::Refused => {
+                discriminant(self) == discriminant(other)
+            }
+            // The question has its answer.
+            Self::Work(_) => self == other || *other == Self::Refused,
+            _ => self == other,
+        }
+    }
+
+    /// The options of `jitbox allow` that say it, and of `jitbox deny` that take it back.
+    pub fn options(&self) -> Option<[String; 2]> {
+        let path = |path: &Path| path.to_string_lossy().into_owned();
+        let (name, value) = match self {
+            Self::Read(at) => ("--read", path(at)),
+            Self::Write(at) => ("--write", path(at)),
+            Self::Work(at) => ("--work", path(at)),
+            Self::Env(name) => ("--env", name.clone()),
+            Self::Host(address) => ("--host", address.0.clone()),
+            Self::Net(Net::None) => ("--net", "none".to_owned()),
+            Self::Net(Net::Public) => ("--net", "public".to_owned()),
+            Self::Net(Net::Open) => ("--net", "open".to_owned()),
+            Self::Memory(bytes) => ("--memory", bytes.to_string()),
+            Self::Cpus(cpus) => ("--cpus", cpus.to_string()),
+            Self::Pids(pids) => ("--pids", pids.to_string()),
+            Self::Refused => return None,
+        };
+        Some([name.to_owned(), value])
+    }
+}
+
+fn is_plain(path: &Path) -> bool {
+    path.is_absolute() && path.components().all(|c| matches!(c, Component::RootDir | Component::Normal(_)))
+}
+
+/// As a person would say it.
+impl fmt::Display for What {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read(path) => write!(f, "read {}", path.display()),
+            Self::Write(path) => write!(f, "write {}", path.display()),
+            Self::Work(path) => write!(f, "write {} when started there", path.display()),
+            Self::Env(name) => write!(f, "env {name}"),
+            Self::Host(address) => write!(f, "host {}", address.0),
+            Self::Net(Net::None) => f.write_str("net none"),
+            Self::Net(Net::Public) => f.write_str("net public"),
+            Self::Net(Net::Open) => f.write_str("net open"),
+            Self::Memory(bytes) if bytes % (1 << 20) == 0 => write!(f, "memory {}m", bytes >> 20),
+            Self::Memory(bytes) => write!(f, "memory {bytes}"),
+            Self::Cpus(cpus) => write!(f, "cpus {cpus}"),
+            Self::Pids(pids) => write!(f, "pids {pids}"),
+            Self::Refused => f.write_str("not to be asked about the working directory"),
+        }
+    }
+}
+
+/// What was granted, when, and why.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Grant {
+    /// What.
+    #[serde(flatten)]
+    pub what: What,
+    /// The day, as `2026-01-31`.
+    pub since: String,
+    /// In the user's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A grant, and what its path leads to right now.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Granted {
+    /// What was granted.
+    pub grant: Grant,
+    /// What is there, if it is about a path and something is.
+    pub found: Option<Found>,
+}
+
+/// The longest line that is shown in a command.
+const MAX_LINE: usize = 500;
+
+/// How commands name whom a grant is for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Named {
+    /// Packages, and the options that say where they are from.
+    pub packages: Vec<String>,
+    /// The exact line in their place.
+    pub line: Option<String>,
+}
+
+impl Named {
+    /// The command that allows one thing; none if nobody can be named.
+    pub fn command(&self, option: &str, value: &Path) -> Option<String> {
+        // A path that is not UTF-8 can't be kept in the file.
+        let words = ["jitbox", "allow"].into_iter().chain(self.packages.iter().map(String::as_str));
+        let text = shell_words::join(words.chain([option, value.to_str()?]));
+        match &self.line {
+            // A whole script, perhaps: nobody would type it, and nobody wants to read it.
+            Some(line) if line.len() > MAX_LINE => Some(format!("{text} -- LINE")),
+            Some(line) => Some(format!("{text} -- {line}")),
+            None if self.packages.is_empty() => None,
+            None => Some(text),
+        }
+    }
+
+    /// The same behind a reason.
+    pub fn allow(&self, option: &str, value: &Path) -> String {
+        self.command(option, value).map_or_else(String::new, |command| format!(" (to allow it: {command})"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts() {
+        for (text, want) in [
+            ("API.Example.com", "api.example.com"),
+            ("api.example.com.:443", "api.example.com:443"),
+            ("*.example.com:5432", "*.example.com:5432"),
+            ("10.0.0.1:80", "10.0.0.1:80"),
+            ("0x7f.1", "127.0.0.1"),
+            ("[::1]", "[::1]"),
+            ("[::FFFF:1]:8080", "[::ffff:1]:8080"),
+            ("localhost", "localhost"),
+        ] {
+            assert_eq!(Address::parse(text).map(String::from).as_deref(), Ok(want), "{text}");
+        }
+        for text in [
+            "",
+            "*",
+            "*.com",
+            "a b",
+            "a/b",
+            "http://a",
+            "a:0",
+            "a:x",
+            "a:99999",
+            "u@h",
+            "*.1.2.3.4",
+            "a..b",
+            "a%00b",
+            "::1",
+            "a\nb",
+        ] {
+            assert!(Address::parse(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_is_read_again() {
+        let all = [
+            What::Read("/a".into()),
+            What::Work("/b c".into()),
+            What::Env("A_B".into()),
+            What::Host(Address::parse("h:1").unwrap()),
+            What::Net(Net::Open),
+            What::Memory(1 << 30),
+            What::Cpus(1.5),
+            What::Pids(99),
+            What::Refused,
+        ];
+        for what in all {
+            what.check().unwrap();
+            let grant = Grant { what, since: "2026-01-31".into(), reason: Some("because".into()) };
+            let text = serde_json::to_string(&grant).unwrap();
+            assert_eq!(serde_json::from_str::<Grant>(&text).unwrap(), grant, "{text}");
+        }
+        for text in [r#"{"since":"x"}"#, r#"{"mount":"/","since":"x"}"#, r#"{"host":"*","since":"x"}"#] {
+            assert!(serde_json::from_str::<Grant>(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_can_not_be_meant_is_refused() {
+        for what in [
+            What::Read("a".into()),
+            What::Write("/a/../b".into()),
+            What::Env("A=B".into()),
+            What::Memory(1),
+            What::Cpus(f64::NAN),
+            What::Pids(1),
+        ] {
+            assert!(what.check().is_err(), "{what}");
+        }
+    }
+}
