@@ -45,14 +45,24 @@ impl Ecosystem {
 }
 
 /// Small enough to be used up quickly.
-const LIMITS: &str = "[limits]\nmemory = \"200m\"\npids = 64\ntmp = \"16m\"\n";
+const LIMITS: &str = "[limits]\nmemory = \"400m\"\npids = 64\ntmp = \"16m\"\n";
 
 fn denied(lane: &'static Lane, ecosystem: Ecosystem) {
     let fixture = fixture::get();
     let home = Home::warmed(lane, Carrier::Chosen, &[fixture.line(ecosystem)]);
     home.configure(LIMITS);
     let probes: Vec<&Probe> = PROBES.iter().filter(|probe| probe.is_for(ecosystem)).collect();
-    let outcomes = fixture.in_box(&home, ecosystem, &probes);
+    let mut outcomes = fixture.in_box(&home, ecosystem, &probes);
+    if ecosystem == Ecosystem::Npm && !lane.is_gvisor() {
+        // The other carrier has other descriptors: what succeeds on either has succeeded. Its
+        // pipes are the box's own, which the program may open as it likes.
+        drop(home);
+        let home = Home::warmed(lane, Carrier::Stream, &[fixture.line(ecosystem)]);
+        let of_the_link = |probe: &&&Probe| ["24", "45", "65"].iter().any(|number| probe.id.starts_with(number));
+        let probes: Vec<&Probe> = probes.iter().filter(of_the_link).copied().collect();
+        let again = fixture.in_box(&home, ecosystem, &probes);
+        outcomes.extend(again.into_iter().filter(|(_, outcome)| !matches!(outcome, Outcome::Denied(_))));
+    }
     table::judge(lane, ecosystem, outcomes);
     fixture.host.is_unharmed();
 }

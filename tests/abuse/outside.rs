@@ -50,7 +50,7 @@ fn no_quota(_: &Lane, running: &Running) -> Option<String> {
 /// More memory and swap together than memory.
 fn swaps(_: &Lane, running: &Running) -> Option<String> {
     let both = control(running.container.pid, "memory", "memory.memsw.limit_in_bytes", "memory.swap.max")?;
-    (both != "0" && both != (200 << 20).to_string()).then_some(both)
+    (both != "0" && both != (400 << 20).to_string()).then_some(both)
 }
 
 /// An image that is root, runs something else, checks its health, and has variables of its own.
