@@ -10,6 +10,10 @@ build:
 test *parts:
     scripts/test {{ parts }}
 
+# What a hostile package would try, on every engine: probe × lane × ecosystem (docs/abuse.md)
+abuse:
+    cargo test --test jitbox -- abuse::
+
 # Random lines through all scanners (JITBOX_FUZZ=how many, JITBOX_SEED=which)
 fuzz:
     cargo test --release --lib -- --ignored --nocapture many_lines

@@ -21,7 +21,13 @@ fn name() -> &'static str {
 
 fn say(text: &str) {
     // Nobody to hear it: nothing that we could do about that.
-    let _ = writeln!(std::io::stderr().lock(), "{text}");
+    let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
+}
+
+/// The text without anything that a terminal obeys: what a line, a registry or an engine says
+/// is repeated in our words, and could set the window's title or fill the clipboard.
+fn plain(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && !matches!(c, '\n' | '\t') { '\u{FFFD}' } else { c }).collect()
 }
 
 /// One line about what is going on.
@@ -51,7 +57,7 @@ pub fn ask(question: &str) -> Option<String> {
 pub fn answer(text: &str) {
     let mut out = std::io::stdout().lock();
     let newline = if text.ends_with('\n') { "" } else { "\n" };
-    let _ = write!(out, "{text}{newline}");
+    let _ = write!(out, "{}{newline}", plain(text));
     let _ = out.flush();
 }
 
@@ -84,7 +90,7 @@ impl Progress {
     pub fn phase(&self, phase: &str) {
         tracing::debug!(what = self.what, "{phase}");
         if let Some(spinner) = &self.spinner {
-            spinner.set_message(format!("{}: {phase}", self.what));
+            spinner.set_message(plain(&format!("{}: {phase}", self.what)));
         }
     }
 }
@@ -108,4 +114,18 @@ pub fn trace() {
         .finish();
     // A second call changes nothing.
     let _ = tracing::subscriber::set_global_default(subscriber);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::plain;
+
+    #[test]
+    fn nothing_that_a_terminal_obeys_is_repeated() {
+        assert_eq!(plain("a\tb\nc \u{e9} \u{4e2d}"), "a\tb\nc \u{e9} \u{4e2d}");
+        // The window's title, the clipboard, the cursor; C1 controls are the same in one character.
+        for text in ["\u{1b}]0;x\u{7}", "\u{1b}]52;c;eA==\u{1b}\\", "\u{9b}2J", "\r", "\u{7f}", "\0"] {
+            assert!(!plain(text).chars().any(char::is_control), "{text:?}");
+        }
+    }
 }

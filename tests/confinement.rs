@@ -28,7 +28,7 @@ fn warmed(lane: &'static Lane) -> Home {
 }
 
 /// A program that runs until it is ended.
-struct Running {
+pub struct Running {
     child: Child,
     pub container: Container,
     _stdin: std::process::ChildStdin,
@@ -36,7 +36,7 @@ struct Running {
 }
 
 impl Running {
-    fn start(home: &Home, environment: &[&str], script: &str) -> Self {
+    pub fn start(home: &Home, environment: &[&str], script: &str) -> Self {
         let script = format!("{script}; console.log('up'); setInterval(() => {{}}, 1000)");
         let mut command = home.shim_with(environment, "npx-safe", ["-y", "-p", "cowsay", "node", "-e", &script]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -48,7 +48,7 @@ impl Running {
         Self { child, container, _stdin: stdin, stdout }
     }
 
-    fn end(mut self, lane: &Lane) -> String {
+    pub fn end(mut self, lane: &Lane) -> String {
         crate::transparency::signal(self.child.id(), 15);
         let status = wait(&mut self.child, PATIENCE);
         assert!(status.is_some(), "did not end after SIGTERM");
@@ -217,7 +217,7 @@ fn enforces(home: &Home) -> Value {
 }
 
 /// A control file of the process's cgroup: of `controller` in version 1, or the unified one.
-fn control(pid: u32, controller: &str, old: &str, new: &str) -> Option<String> {
+pub fn control(pid: u32, controller: &str, old: &str, new: &str) -> Option<String> {
     let groups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap();
     for line in groups.lines() {
         let mut parts = line.splitn(3, ':').skip(1);

@@ -14,6 +14,7 @@
     reason = "tests start processes, look at the machine, and fail by panicking"
 )]
 
+mod abuse;
 mod cli;
 mod confinement;
 mod death;
@@ -54,6 +55,7 @@ impl Case {
 
 /// Every topic, with its cases.
 const TOPICS: &[(&str, &[Case])] = &[
+    ("abuse", abuse::CASES),
     ("death", death::CASES),
     ("servers", servers::CASES),
     ("sources", sources::CASES),
@@ -68,7 +70,7 @@ const TOPICS: &[(&str, &[Case])] = &[
 
 /// Tests that need no engine, `topic::case`.
 type Plain = (&'static str, fn());
-const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN, launchers::PLAIN, oracle::PLAIN];
+const PLAIN: &[&[Plain]] = &[abuse::PLAIN, cli::PLAIN, guest::PLAIN, launchers::PLAIN, oracle::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();
@@ -96,6 +98,8 @@ fn main() -> std::process::ExitCode {
     let conclusion: Conclusion = libtest_mimic::run(&arguments, trials);
     support::home::clear_up();
     registries::end();
+    abuse::print();
+    abuse::end();
     let new: Vec<String> = leftovers().into_iter().filter(|one| !before.contains(one)).collect();
     if !new.is_empty() {
         eprintln!("left behind by some test: {new:#?}");

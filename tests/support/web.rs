@@ -1,4 +1,4 @@
-//! A web server on the loopback: git repositories that the test makes, and files.
+//! A web server on the loopback: git repositories that the test makes, and files. Wheels, too.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -174,4 +174,11 @@ fn upload_pack(repository: &Path, options: &[&str], input: &[u8]) -> Option<Vec<
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
     Some(child.wait_with_output().unwrap().stdout)
+}
+
+/// Makes wheels in a folder, as `wheel.py` describes them.
+pub fn wheels_in(dir: &Path, wheels: &serde_json::Value) {
+    let mut python = Command::new("python3");
+    python.args(["-c", include_str!("wheel.py")]).current_dir(dir);
+    super::run(python, wheels.to_string().as_bytes()).ok();
 }
