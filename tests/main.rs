@@ -19,6 +19,7 @@ mod confinement;
 mod death;
 mod guest;
 mod launchers;
+mod limits;
 mod oracle;
 mod registries;
 mod servers;
@@ -59,6 +60,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("transparency", transparency::CASES),
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
+    ("limits", limits::CASES),
     ("cli", cli::CASES),
     ("launchers", launchers::CASES),
     ("registries", registries::CASES),

@@ -5,6 +5,7 @@
 mod child;
 mod link;
 mod serve;
+mod usage;
 mod watch;
 
 use std::os::fd::RawFd;

@@ -3,6 +3,7 @@
 pub mod completions;
 pub mod doctor;
 pub mod help;
+pub mod logs;
 pub mod ls;
 pub mod man;
 pub mod plan;
@@ -62,6 +63,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the last entries of the log: starts, refusals, ends
+    Logs {
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        last: usize,
+    },
+    /// Print what the log has about a package
+    History {
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+        /// Its name, or its box's
+        #[arg(value_name = "PACKAGE")]
+        package: String,
+    },
     /// Print completions for a shell
     Completions {
         /// Which one
@@ -108,6 +127,8 @@ pub fn main() -> ExitCode {
             .and_then(|launch| plan::show(&context.with(&launch.environment), &launch, json, offline)),
         Command::Ls { json } => ls::run(&context, json),
         Command::Rm { names } => rm::run(&context, &names),
+        Command::Logs { json, last } => logs::run(&context, last, json),
+        Command::History { json, package } => logs::history(&context, &package, json),
         Command::Doctor { json } => doctor::run(&context, json).map(ExitCode::from),
         Command::Completions { shell } => {
             ui::answer(&completions::script(shell));

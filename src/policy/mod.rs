@@ -9,6 +9,7 @@ pub mod sources;
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jitbox_guest::protocol::Watch;
 use serde::Serialize;
@@ -101,6 +102,9 @@ pub struct Policy {
     /// Limits that the guest keeps because the engine can't.
     #[serde(skip)]
     pub watch: Watch,
+    /// For how long its streams may be silent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
     /// File systems in memory.
     pub tmpfs: Vec<Tmpfs>,
     /// Names of the variables that it gets.
@@ -155,6 +159,7 @@ pub fn decide(asked: Asked<'_>) -> Policy {
         cwd: if below_cwd { asked.cwd.to_owned() } else { STATE_DIR.into() },
         user,
         limits,
+        idle: asked.config.limits.idle,
         watch: Watch {
             memory: if enforces.memory { 0 } else { limits.memory },
             pids: if enforces.pids { 0 } else { limits.pids },
@@ -192,6 +197,7 @@ fn limits(asked: &Asked<'_>) -> Limits {
         cpus: limits.cpus.min(asked.processors as f64),
         pids: limits.pids.into(),
         nofile: NOFILE,
+        files: limits.tmp,
     }
 }
 
@@ -239,7 +245,7 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
         user: User::Nobody,
         mounts: Vec::new(),
         tmpfs: tmpfs(engine, 64 << 20),
-        limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE },
+        limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE, files: 64 << 20 },
         network: Network::None,
         seccomp: seccomp_file(layout, engine),
         start: Start::Attached,

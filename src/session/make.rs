@@ -273,6 +273,7 @@ impl Session<'_> {
             carrier: self.carrier(),
             mcp: false,
             terminal: false,
+            idle: None,
         };
         let (outcome, bytes) = supervise::capture(job, MAX_PROGRAMS)?;
         self.learn(&outcome);
