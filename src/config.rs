@@ -24,10 +24,12 @@
 //! memory = "512m"              # k, m or g
 //! cpus = 2.0
 //! pids = 256
-//! tmp = "64m"
+//! tmp = "64m"                  # each place that is in memory: /tmp, /dev/shm, /state where nothing is kept
+//! idle = "30m"                 # s, m or h: end a program whose streams are silent for so long; default: never
 //! ```
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
@@ -163,11 +165,14 @@ pub struct Limits {
     /// Bytes in /tmp.
     #[serde(deserialize_with = "bytes")]
     pub tmp: u64,
+    /// How long the standard streams may be silent.
+    #[serde(deserialize_with = "span")]
+    pub idle: Option<Duration>,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory: 512 << 20, cpus: 2.0, pids: 256, tmp: 64 << 20 }
+        Self { memory: 512 << 20, cpus: 2.0, pids: 256, tmp: 64 << 20, idle: None }
     }
 }
 
@@ -234,6 +239,19 @@ fn memory<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
 /// Why no box can have this many processors.
 pub fn check_cpus(cpus: f64) -> Result<(), &'static str> {
     if (0.01..=4096.0).contains(&cpus) { Ok(()) } else { Err("cpus has to be between 0.01 and 4096") }
+}
+
+fn span<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(from)?;
+    let seconds = |unit, seconds: u64| text.strip_suffix(unit)?.parse::<u64>().ok()?.checked_mul(seconds);
+    let seconds = [('s', 1), ('m', 60), ('h', 3600)].into_iter().find_map(|(unit, each)| seconds(unit, each));
+    // A year is never; and what is added to a time must not overflow it.
+    match seconds.filter(|s| (1..=366 * 86400).contains(s)) {
+        Some(seconds) => Ok(Some(Duration::from_secs(seconds))),
+        None => {
+            Err(de::Error::custom(format!("`{text}` is not a time: a number with s, m or h behind it, like \"30m\"")))
+        }
+    }
 }
 
 fn cpus<'de, D: Deserializer<'de>>(from: D) -> Result<f64, D::Error> {
@@ -304,7 +322,7 @@ mod tests {
     fn everything_that_can_be_said() {
         let config = Config::parse(
             "engine = \"nerdctl\"\nruntime = \"runsc\"\nnetwork = \"open\"\n[env]\npass = [\"A_B\"]\n[images]\nnode = \"r.example:5000/node:{version}\"\n\
-             [limits]\nmemory = \"1g\"\ncpus = 1\npids = 64\ntmp = \"128M\"\n",
+             [limits]\nmemory = \"1g\"\ncpus = 1\npids = 64\ntmp = \"128M\"\nidle = \"90s\"\n",
         )
         .unwrap();
         assert_eq!(config.engine, Some(EngineChoice::Kind(Kind::Nerdctl)));
@@ -312,7 +330,10 @@ mod tests {
         assert_eq!(config.network, Network::Open);
         assert_eq!(config.env.pass, ["A_B"]);
         assert_eq!(config.images.python, Images::default().python);
-        assert_eq!(config.limits, Limits { memory: 1 << 30, cpus: 1.0, pids: 64, tmp: 128 << 20 });
+        assert_eq!(
+            config.limits,
+            Limits { memory: 1 << 30, cpus: 1.0, pids: 64, tmp: 128 << 20, idle: Some(Duration::from_secs(90)) }
+        );
         assert_eq!(Config::parse("").unwrap(), Config::default());
         let path = Config::parse("engine = \"/opt/podman/bin/podman\"").unwrap();
         assert_eq!(path.engine, Some(EngineChoice::Program("/opt/podman/bin/podman".into())));
@@ -329,6 +350,9 @@ mod tests {
             ("[limits]\ncpus = 0", "line 2", "between"),
             ("[limits]\ncpus = nan", "line 2", "between"),
             ("[limits]\npids = -1", "line 2", "u32"),
+            ("[limits]\nidle = \"5\"", "line 2", "30m"),
+            ("[limits]\nidle = \"0m\"", "line 2", "30m"),
+            ("[limits]\nidle = \"99999h\"", "line 2", "30m"),
             ("[env]\npass = [\"A=B\"]", "line 2", "variable"),
             ("[images]\nnode = \"-v/:/h\"", "line 2", "image"),
             ("runtime = \"-x\"", "line 1", "runtime"),

@@ -132,6 +132,11 @@ impl Context {
         self.xdg("XDG_DATA_HOME", ".local/share").join("jitbox")
     }
 
+    /// Where our log is: `$XDG_STATE_HOME/jitbox`.
+    pub fn state_dir(&self) -> PathBuf {
+        self.xdg("XDG_STATE_HOME", ".local/state").join("jitbox")
+    }
+
     /// The user's runtime directory. Clients that start servers with about six variables do
     /// not pass `XDG_RUNTIME_DIR`, so it is worked out from the user id when it is missing.
     pub fn runtime_dir(&self) -> Option<PathBuf> {

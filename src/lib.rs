@@ -6,11 +6,13 @@
 //! [`supervise`] and [`image`] execute. Only [`context`] reads argv, environment and working
 //! directory; only [`engine::argv`] spells engine flags; only [`exec`] spawns; only [`ui`] prints.
 
+pub mod audit;
 pub mod cli;
 pub mod config;
 pub mod context;
 pub mod digest;
 pub mod doctor;
+pub mod ending;
 pub mod engine;
 pub mod error;
 pub mod exec;

@@ -80,6 +80,8 @@ pub struct Limits {
     pub pids: u64,
     /// Open files of each process.
     pub nofile: u64,
+    /// Bytes of files in each place that is in memory and may hold some, /dev/shm too.
+    pub files: u64,
 }
 
 /// How the container is started.

@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jitbox_guest::protocol::{End, Launch as Program, Stdio};
+use jitbox_guest::protocol::{Launch as Program, Stdio};
 
 use crate::config::Config;
 use crate::context::Context;
@@ -170,7 +170,7 @@ impl<'a> Session<'a> {
     }
 
     /// Runs the line's program in its box, on our own standard streams.
-    pub fn run(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<End> {
+    pub fn run(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<Outcome> {
         policy::write_seccomp(&self.layout, &self.engine)?;
         let carrier = self.carrier();
         let outcome = match self.start(launch, record, policy, carrier) {
@@ -191,7 +191,7 @@ impl<'a> Session<'a> {
             outcome => outcome?,
         };
         self.learn(&outcome);
-        Ok(outcome.end)
+        Ok(outcome)
     }
 
     /// What is believed about the engine may be wrong: it is asked anew, and a dead one says
@@ -242,6 +242,7 @@ impl<'a> Session<'a> {
             carrier,
             mcp: record.mcp,
             terminal: self.context.terminals.all(),
+            idle: policy.idle,
         })
     }
 

@@ -7,6 +7,8 @@ use std::process::ExitCode;
 use jitbox_guest::protocol::End;
 use nix::libc;
 
+use crate::audit::Log;
+use crate::config::Config;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::launch::{self, Launch, Launcher, Request};
@@ -14,9 +16,9 @@ use crate::policy::Policy;
 use crate::policy::mounts::Mounted;
 use crate::policy::reason::Reason;
 use crate::session::Session;
-use crate::state::boxes::BoxRecord;
+use crate::state::boxes::{self, BoxRecord};
 use crate::supervise::{self, keeper};
-use crate::{cli, policy, ui};
+use crate::{cli, ending, policy, ui};
 
 /// Runs the shim for `launcher`.
 pub fn main(launcher: Launcher) -> ExitCode {
@@ -43,25 +45,34 @@ pub fn called_as_keeper(context: &Context) -> bool {
 
 /// Runs the line that was given to the shim for `launcher`; the exit code is the program's own.
 pub fn run(launcher: Launcher, context: &Context) -> ExitCode {
-    ended(launch::parse(launcher, &context.args).and_then(|request| answer(launcher, request, context)))
+    ended(context, launch::parse(launcher, &context.args).map(|request| (launcher, request)))
 }
 
 /// Runs a whole line, from its launcher or a wrapper on.
 pub fn run_line(line: &[OsString], context: &Context) -> ExitCode {
-    ended(launch::parse_line(line).and_then(|(launcher, request)| answer(launcher, request, context)))
+    ended(context, launch::parse_line(line))
 }
 
-fn ended(outcome: Result<ExitCode>) -> ExitCode {
-    outcome.unwrap_or_else(|e| {
+fn ended(context: &Context, parsed: Result<(Launcher, Request)>) -> ExitCode {
+    let mut log = Log::new(context);
+    parsed.and_then(|(launcher, request)| answer(launcher, request, context, &mut log)).unwrap_or_else(|e| {
         ui::failure(&e);
+        note_failure(log.failed(&e));
         ExitCode::from(e.shim_exit_code())
     })
 }
 
-fn answer(launcher: Launcher, request: Request, context: &Context) -> Result<ExitCode> {
+/// A log that can't be written is no reason to run nothing, and none to keep quiet.
+fn note_failure(written: Result<()>) {
+    if let Err(e) = written {
+        ui::note(&e.to_string());
+    }
+}
+
+fn answer(launcher: Launcher, request: Request, context: &Context, log: &mut Log) -> Result<ExitCode> {
     match request {
-        Request::Run(launch) if launch.environment.is_empty() => start(&launch, context),
-        Request::Run(launch) => start(&launch, &context.with(&launch.environment)),
+        Request::Run(launch) if launch.environment.is_empty() => start(&launch, context, log),
+        Request::Run(launch) => start(&launch, &context.with(&launch.environment), log),
         Request::Local(project) => Err(policy::lines::refuse_project(&project)),
         Request::Help => {
             ui::answer(&cli::help::shim(launcher));
@@ -76,18 +87,23 @@ fn answer(launcher: Launcher, request: Request, context: &Context) -> Result<Exi
     }
 }
 
-fn start(launch: &Launch, context: &Context) -> Result<ExitCode> {
+fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> {
     if launch.tighten.plan {
         return cli::plan::show(context, launch, false, false);
     }
+    log.about(boxes::name(&launch.packages));
     let mut session = Session::open(context)?;
     let record = session.find_or_make(launch)?;
     let answer = session.ask(launch, &record)?;
     let policy = session.decide(launch, Some(&record), answer)?;
     announce(&session, launch, &record, &policy)?;
-    let end = session.run(launch, &record, &policy)?;
-    look_back(&session, launch, &record, &policy, end)?;
-    Ok(exit(end, &policy))
+    note_failure(log.start(launch, &record, &policy, &session.engine));
+    let outcome = session.run(launch, &record, &policy)?;
+    look_back(&session, launch, &record, &policy, outcome.end)?;
+    let line = ending::line(&outcome, &policy.limits, policy.idle, &Config::path(context));
+    line.iter().for_each(|line| ui::note(line));
+    note_failure(log.end(&outcome, line));
+    Ok(exit(outcome.end, &policy))
 }
 
 /// What a person should know before the program starts; nothing in the normal case.
@@ -150,15 +166,6 @@ fn exit(end: End, policy: &Policy) -> ExitCode {
             ui::failure(&error);
             ExitCode::from(error.shim_exit_code())
         }
-        End::OverMemory(bytes) => {
-            let error = Error::failed(format!("ended for using {} MiB of memory", bytes >> 20));
-            ui::failure(&error.hint("raise [limits] memory in jitbox's config.toml"));
-            ExitCode::from(137)
-        }
-        End::OverPids(count) => {
-            let error = Error::failed(format!("ended for having {count} processes and threads"));
-            ui::failure(&error.hint("raise [limits] pids in jitbox's config.toml"));
-            ExitCode::from(137)
-        }
+        End::OverMemory(_) | End::OverPids(_) => ExitCode::from(137),
     }
 }

@@ -21,6 +21,7 @@ pub const CASES: &[Case] = &[
     Case::new("plan", plan),
     Case::new("ls", ls),
     Case::new("rm", rm),
+    Case::new("log", log),
     Case::new("doctor", doctor),
     Case::new("not_found", not_found),
     Case::new("one_box_for_each_form", one_box_for_each_form),
@@ -184,6 +185,36 @@ fn rm(lane: &'static Lane) {
     let done = run(home.shim("jitbox", ["rm", "cowsay@1.5.0"]), b"").ok();
     assert!(done.stderr.is_empty(), "{}", done.stderr);
     assert!(!there() && home.records().is_empty() && home.compiled().is_empty());
+}
+
+fn log(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    let folder = home.folder("work");
+    let secret = "s3cr3t-of-the-log";
+    let script = "const end = Date.now() + 300; while (Date.now() < end); process.exit(3)";
+    let args = ["-y", "-p", "cowsay", "node", "-e", script, folder.to_str().unwrap(), secret];
+    run(home.shim_with(&[&format!("MY_TOKEN={secret}")], "npx-safe", args), b"").ended(3);
+    run(home.shim("npx-safe", ["-c", "cowsay hi"]), b"").ended(126);
+    let entries = json(&run(home.shim("jitbox", ["logs", "--json", "--last", "3"]), b"").ok());
+    let (start, end, refused) = (&entries[0], &entries[1], &entries[2]);
+    assert_eq!((&start["event"], &start["package"]), (&Value::from("start"), &Value::from("cowsay")), "{entries}");
+    assert_eq!(start["run"], end["run"]);
+    assert_eq!((&start["engine"], &start["network"]), (&Value::from(lane.engine()), &Value::from("none")));
+    let mounted = [&start["read"], &start["write"]].map(|list| list.as_array().unwrap().len());
+    assert_eq!(mounted[0] + mounted[1], 1, "{start}");
+    assert!(start["environment"].as_array().unwrap().contains(&"MY_TOKEN".into()), "{start}");
+    assert_eq!((&end["event"], &end["exit"]), (&Value::from("end"), &Value::from(3)), "{end}");
+    assert!(end["memory"].as_u64().unwrap() > 1 << 20, "{end}");
+    assert!(end["cpu_ms"].as_u64().unwrap() > 0, "{end}");
+    assert_eq!(refused["event"], "refused", "{refused}");
+    let file = home.dir.join("log/jitbox/audit.jsonl");
+    assert!(!std::fs::read_to_string(&file).unwrap().contains(secret));
+    use std::os::unix::fs::PermissionsExt;
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    let text = run(home.shim("jitbox", ["history", "cowsay"]), b"").ok().text();
+    assert_eq!(text.lines().count(), entries.as_array().unwrap().len() - 1, "{text}");
+    assert!(text.contains("exit 3 after"), "{text}");
+    run(home.shim("jitbox", ["history", "no-such-package"]), b"").ended(1);
 }
 
 fn doctor(lane: &'static Lane) {

@@ -144,7 +144,7 @@ impl Guest {
                     into.push_str(&String::from_utf8_lossy(&bytes));
                     self.tell(&ToGuest::Credit(stream, bytes.len() as u32));
                 }
-                Some(FromGuest::End(end)) => return (out, err, Some(end)),
+                Some(FromGuest::End(end, _)) => return (out, err, Some(end)),
                 Some(_) => {}
                 None => return (out, err, None),
             }

@@ -21,6 +21,7 @@ mod death;
 mod grants;
 mod guest;
 mod launchers;
+mod limits;
 mod oracle;
 mod registries;
 mod servers;
@@ -63,6 +64,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
     ("grants", grants::CASES),
+    ("limits", limits::CASES),
     ("cli", cli::CASES),
     ("launchers", launchers::CASES),
     ("registries", registries::CASES),

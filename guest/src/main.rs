@@ -6,6 +6,7 @@ mod child;
 mod link;
 mod mounts;
 mod serve;
+mod usage;
 mod watch;
 
 use std::os::fd::RawFd;

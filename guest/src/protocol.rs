@@ -73,6 +73,13 @@ pub struct Mounted {
     pub writable: bool,
 }
 
+impl Watch {
+    /// Whether there is anything to watch.
+    pub fn anything(self) -> bool {
+        self.memory > 0 || self.pids > 0
+    }
+}
+
 /// What to start, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Launch {
@@ -134,6 +141,29 @@ pub enum End {
     Changed(u64),
 }
 
+/// Where a box can write into memory: [`Usage::full`] names them by their place here.
+pub const PLACES: [&str; 5] = ["/tmp", "/state", "/dev/shm", "/var/tmp", "/run"];
+
+/// What the box used, and how often it met its limits. What can't be known is zero.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The most bytes of memory at a time: of the whole box where its cgroup tells, else of its
+    /// largest process.
+    pub memory: u64,
+    /// Milliseconds of processor time.
+    pub cpu_ms: u64,
+    /// How many processes the kernel ended because memory was used up.
+    pub out_of_memory: u64,
+    /// How often a process or thread was refused.
+    pub refused: u64,
+    /// Periods (of 100 ms, unless the engine says otherwise) with something to run …
+    pub periods: u64,
+    /// … and those of them in which the processor time was used up.
+    pub throttled: u64,
+    /// Which of [`PLACES`] were full in the end, the first being bit 0.
+    pub full: u8,
+}
+
 /// Out of the box.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FromGuest {
@@ -155,7 +185,7 @@ pub enum FromGuest {
     /// This many more bytes of standard input may be sent.
     Credit(u32),
     /// The program is gone, and all else in the box with it. The last message.
-    End(End),
+    End(End, Usage),
 }
 
 /// Why bytes are not a message.
@@ -436,7 +466,7 @@ impl Message for FromGuest {
                 out.u8(0x85);
                 out.u32(*n);
             }
-            Self::End(end) => {
+            Self::End(end, usage) => {
                 out.u8(0x86);
                 let (kind, value) = match *end {
                     End::Exited(code) => (0, u64::from(code)),
@@ -448,6 +478,11 @@ impl Message for FromGuest {
                 };
                 out.u8(kind);
                 out.u64(value);
+                let Usage { memory, cpu_ms, out_of_memory, refused, periods, throttled, full } = *usage;
+                for number in [memory, cpu_ms, out_of_memory, refused, periods, throttled] {
+                    out.u64(number);
+                }
+                out.u8(full);
             }
         }
     }
@@ -459,15 +494,27 @@ impl Message for FromGuest {
             0x83 => Self::Data(body.output()?, body.rest()),
             0x84 => Self::Eof(body.output()?),
             0x85 => Self::Credit(body.u32()?),
-            0x86 => Self::End(match (body.u8()?, body.u64()?) {
-                (0, code) => End::Exited(u8::try_from(code).ok()?),
-                (1, signal) => End::Signaled(i32::try_from(signal).ok()?),
-                (2, errno) => End::NotStarted(i32::try_from(errno).ok()?),
-                (3, bytes) => End::OverMemory(bytes),
-                (4, count) => End::OverPids(count),
-                (5, which) => End::Changed(which),
-                _ => return None,
-            }),
+            0x86 => {
+                let end = match (body.u8()?, body.u64()?) {
+                    (0, code) => End::Exited(u8::try_from(code).ok()?),
+                    (1, signal) => End::Signaled(i32::try_from(signal).ok()?),
+                    (2, errno) => End::NotStarted(i32::try_from(errno).ok()?),
+                    (3, bytes) => End::OverMemory(bytes),
+                    (4, count) => End::OverPids(count),
+                    (5, which) => End::Changed(which),
+                    _ => return None,
+                };
+                let usage = Usage {
+                    memory: body.u64()?,
+                    cpu_ms: body.u64()?,
+                    out_of_memory: body.u64()?,
+                    refused: body.u64()?,
+                    periods: body.u64()?,
+                    throttled: body.u64()?,
+                    full: body.u8().filter(|full| full >> PLACES.len() == 0)?,
+                };
+                Self::End(end, usage)
+            }
             _ => return None,
         })
     }
@@ -476,6 +523,9 @@ impl Message for FromGuest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const USAGE: Usage =
+        Usage { memory: 1 << 40, cpu_ms: 2, out_of_memory: 3, refused: 4, periods: 5, throttled: 6, full: 0b11111 };
 
     fn launch() -> Launch {
         Launch {
@@ -523,7 +573,7 @@ mod tests {
             End::OverPids(3),
             End::Changed(7),
         ] {
-            both_ways(FromGuest::End(end));
+            both_ways(FromGuest::End(end, USAGE));
         }
     }
 
@@ -544,12 +594,22 @@ mod tests {
             &[2, 0, 0, 0, 0x82, 0],                          // trailing byte
             &[2, 0, 0, 0, 0x84, 0],                          // end of a stream that only goes in
             &[2, 0, 0, 0, 0x84, 3],                          // no such stream
-            &[10, 0, 0, 0, 0x86, 0, 0, 1, 0, 0, 0, 0, 0, 0], // status 256
+            &[10, 0, 0, 0, 0x86, 0, 0, 1, 0, 0, 0, 0, 0, 0], // no usage
+            &ending(256, 0),                                 // no such status
+            &ending(0, 1 << 5),                              // no such place
         ] {
             let mut inbox = Inbox::default();
             inbox.push(frame);
             assert_eq!(inbox.take::<FromGuest>(), Err(Malformed::Body(frame[4])), "{frame:?}");
         }
+    }
+
+    /// The frame of a program's end with this status, and with these places full.
+    fn ending(status: u64, full: u8) -> Vec<u8> {
+        let mut frame = FromGuest::End(End::Exited(0), USAGE).encode();
+        frame[6..14].copy_from_slice(&status.to_le_bytes());
+        *frame.last_mut().expect("not empty") = full;
+        frame
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
-use jitbox_guest::protocol::{End, FromGuest, Launch, MAX_DATA, Stdio, Stream, ToGuest, VERSION, WINDOW, Watch};
+use jitbox_guest::protocol::{End, FromGuest, Launch, MAX_DATA, Stdio, Stream, ToGuest, Usage, VERSION, WINDOW, Watch};
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
@@ -15,8 +15,7 @@ use nix::unistd::{Pid, getpid, pipe2};
 
 use crate::child;
 use crate::link::Link;
-use crate::mounts;
-use crate::watch;
+use crate::{mounts, usage, watch};
 
 /// How long the other side may take to read how the program ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -42,14 +41,14 @@ pub fn serve(mut link: Link) -> Result<u8, String> {
         return Ok(0);
     };
     if let Some(which) = mounts::changed(&launch.mounts) {
-        link.send(&FromGuest::End(End::Changed(which)));
+        link.send(&FromGuest::End(End::Changed(which), Usage::default()));
         link.wait_until_read(LAST_WORDS);
         return Ok(126);
     }
     match Program::start(&mut link, &launch)? {
         Ok(program) => program.run(link, &signals),
         Err(errno) => {
-            link.send(&FromGuest::End(End::NotStarted(errno)));
+            link.send(&FromGuest::End(End::NotStarted(errno), Usage::default()));
             link.wait_until_read(LAST_WORDS);
             Ok(127)
         }
@@ -78,6 +77,10 @@ struct Program {
     closing: bool,
     outputs: [Option<(Stream, File, u32)>; 2],
     watch: Watch,
+    /// When to look whether the limits are kept.
+    next_look: Instant,
+    /// The most memory that a look has found.
+    most_memory: u64,
     grace: Duration,
     /// The leader's end, once it has been reaped.
     end: Option<End>,
@@ -96,6 +99,8 @@ impl Program {
             closing: false,
             outputs: [None, None],
             watch: launch.watch,
+            next_look: Instant::now(),
+            most_memory: 0,
             grace: Duration::from_millis(launch.grace_ms.into()),
             end: None,
             deadline: None,
@@ -169,16 +174,10 @@ impl Program {
                 self.link_dropped();
             }
             self.collect(&mut link, ready.outputs);
-            if self.end.is_none()
-                && (self.watch.memory > 0 || self.watch.pids > 0)
-                && let Some(over) = watch::look(self.watch)
-            {
-                self.kill_everything();
-                self.end = Some(over);
-            }
+            self.look();
         }
         let end = self.end.unwrap_or(End::Signaled(Signal::SIGKILL as i32));
-        link.send(&FromGuest::End(end));
+        link.send(&FromGuest::End(end, usage::of_the_box(self.most_memory)));
         link.wait_until_read(LAST_WORDS);
         Ok(match end {
             End::Exited(code) => code,
@@ -203,6 +202,20 @@ impl Program {
                 self.end.get_or_insert(end);
                 self.kill_everything();
             }
+        }
+    }
+
+    /// Looks whether the limits are kept that only we keep; a look reads all of /proc.
+    fn look(&mut self) {
+        if self.end.is_some() || !self.watch.anything() || Instant::now() < self.next_look {
+            return;
+        }
+        self.next_look = Instant::now() + watch::INTERVAL;
+        let seen = watch::look();
+        self.most_memory = self.most_memory.max(seen.memory);
+        if let Some(over) = seen.over(self.watch) {
+            self.kill_everything();
+            self.end = Some(over);
         }
     }
 
@@ -357,8 +370,9 @@ impl Program {
         if let Some(deadline) = self.deadline {
             let left = deadline.saturating_duration_since(Instant::now());
             PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
-        } else if self.watch.memory > 0 || self.watch.pids > 0 {
-            PollTimeout::from(watch::INTERVAL_MS)
+        } else if self.watch.anything() {
+            let left = self.next_look.saturating_duration_since(Instant::now());
+            PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
         } else {
             PollTimeout::NONE
         }

@@ -1,15 +1,28 @@
 //! Keeping limits that the engine could not set: rootless engines on cgroup v1, or without
 //! delegation, run a box without any.
 
+use std::time::Duration;
+
 use jitbox_guest::protocol::{End, Watch};
 
-/// Milliseconds between two looks.
-pub const INTERVAL_MS: u16 = 250;
+use crate::usage;
 
-/// Looks at everything in the box; says which limit is broken.
-pub fn look(watch: Watch) -> Option<End> {
-    let (mut memory, mut tasks) = (0, 0);
-    for entry in std::fs::read_dir("/proc").ok()?.flatten() {
+/// How long between two looks.
+pub const INTERVAL: Duration = Duration::from_millis(250);
+
+/// What a look has found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Bytes of all processes, and of the files that are in memory.
+    pub memory: u64,
+    /// Processes and threads.
+    pub tasks: u64,
+}
+
+/// Looks at everything in the box.
+pub fn look() -> Seen {
+    let mut seen = Seen { memory: usage::of_files(), tasks: 0 };
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let name = entry.file_name();
         let Some(pid) = name.to_str().filter(|n| n.bytes().all(|b| b.is_ascii_digit())) else {
             continue;
@@ -18,23 +31,30 @@ pub fn look(watch: Watch) -> Option<End> {
             continue;
         }
         if let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) {
-            let (bytes, threads) = usage(&status);
-            memory += bytes;
-            tasks += threads;
+            let (bytes, threads) = of_process(&status);
+            seen.memory += bytes;
+            seen.tasks += threads;
         }
     }
-    if watch.memory > 0 && memory > watch.memory {
-        Some(End::OverMemory(memory))
-    } else if watch.pids > 0 && tasks > watch.pids {
-        Some(End::OverPids(tasks))
-    } else {
-        None
+    seen
+}
+
+impl Seen {
+    /// Which limit is broken.
+    pub fn over(self, watch: Watch) -> Option<End> {
+        if watch.memory > 0 && self.memory > watch.memory {
+            Some(End::OverMemory(self.memory))
+        } else if watch.pids > 0 && self.tasks > watch.pids {
+            Some(End::OverPids(self.tasks))
+        } else {
+            None
+        }
     }
 }
 
 /// Bytes that are the process's own (anonymous and shared memory; mapped files can be dropped
 /// by the kernel at any time and are not counted by a cgroup in the same way), and its threads.
-fn usage(status: &str) -> (u64, u64) {
+fn of_process(status: &str) -> (u64, u64) {
     let field = |name: &str| {
         status
             .lines()
@@ -55,14 +75,22 @@ mod tests {
     #[test]
     fn reads_what_proc_5_documents() {
         let status = "Name:\tnode\nThreads:\t11\nRssAnon:\t    2048 kB\nRssFile:\t 9999 kB\nRssShmem:\t1024 kB\n";
-        assert_eq!(usage(status), (3 << 20, 11));
-        assert_eq!(usage("Name:\tkthread\n"), (0, 0));
+        assert_eq!(of_process(status), (3 << 20, 11));
+        assert_eq!(of_process("Name:\tkthread\n"), (0, 0));
     }
 
     #[test]
     fn names_the_broken_limit() {
-        assert_eq!(look(Watch { memory: 0, pids: 0 }), None);
-        assert!(matches!(look(Watch { memory: 1, pids: 0 }), Some(End::OverMemory(n)) if n > 1));
-        assert!(matches!(look(Watch { memory: 0, pids: 1 }), Some(End::OverPids(n)) if n > 1));
+        let seen = Seen { memory: 5, tasks: 2 };
+        assert_eq!(seen.over(Watch { memory: 0, pids: 0 }), None);
+        assert_eq!(seen.over(Watch { memory: 5, pids: 2 }), None);
+        assert_eq!(seen.over(Watch { memory: 4, pids: 1 }), Some(End::OverMemory(5)));
+        assert_eq!(seen.over(Watch { memory: 0, pids: 1 }), Some(End::OverPids(2)));
+    }
+
+    #[test]
+    fn finds_this_process() {
+        let seen = look();
+        assert!(seen.memory > 0 && seen.tasks > 0, "{seen:?}");
     }
 }

@@ -6,6 +6,7 @@ pub mod deny;
 pub mod doctor;
 pub mod grants;
 pub mod help;
+pub mod logs;
 pub mod ls;
 pub mod man;
 pub mod plan;
@@ -72,6 +73,24 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print the last entries of the log: starts, refusals, ends
+    Logs {
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        last: usize,
+    },
+    /// Print what the log has about a package
+    History {
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+        /// Its name, or its box's
+        #[arg(value_name = "PACKAGE")]
+        package: String,
+    },
     /// Print completions for a shell
     Completions {
         /// Which one
@@ -120,6 +139,8 @@ pub fn main() -> ExitCode {
         Command::Grants(show) => grants::run(&context, &show),
         Command::Ls { json } => ls::run(&context, json),
         Command::Rm { names } => rm::run(&context, &names),
+        Command::Logs { json, last } => logs::run(&context, last, json),
+        Command::History { json, package } => logs::history(&context, &package, json),
         Command::Doctor { json } => doctor::run(&context, json).map(ExitCode::from),
         Command::Completions { shell } => {
             ui::answer(&completions::script(shell));

@@ -176,8 +176,12 @@ fn limits(argv: &mut Argv, engine: &Engine, limits: Limits) {
         // Its own default of 2048 is a limit like any other, and as impossible.
         argv.flag("--pids-limit=0");
     }
+    argv.option("--shm-size", limits.files.to_string());
     argv.flag("--ulimit=core=0:0");
-    if let (Kind::Podman, false, Some(processes)) = (engine.kind, engine.facts.remote, engine.process_limit) {
+    if engine.counts_processes_alone() {
+        // The guest ends the box when there are too many; this keeps a fork bomb from outrunning it.
+        argv.option("--ulimit", format!("nproc={0}:{0}", limits.pids * 2));
+    } else if let (Kind::Podman, false, Some(processes)) = (engine.kind, engine.facts.remote, engine.process_limit) {
         // podman would raise it to a maximum of its own, which fails without CAP_SYS_RESOURCE;
         // and before that it lowers its own to the default kernel.pid_max (seen with 4.3).
         let processes = processes.min(32768);
@@ -192,6 +196,10 @@ fn tmpfs_spec(engine: &Engine, tmpfs: &Tmpfs) -> String {
     if engine.kind == Kind::Podman {
         // podman copies what the image has at that place into it.
         spec.push_str(",notmpcopyup");
+    } else {
+        // Twice as many names as there are pages: enough for any files with something in them.
+        // podman takes no such option ("unknown mount option"); a cgroup counts inodes as memory.
+        spec.push_str(&format!(",nr_inodes={}", (tmpfs.size / 2048).max(64)));
     }
     spec
 }

@@ -52,7 +52,7 @@ fn plan(engine: &Engine, start: Start) -> RunPlan {
         user: if engine.maps_user() { User::Mapped } else { User::Caller { uid: 1000, gid: 1000 } },
         mounts: vec![Mount { source: "/srv/a,\"b".into(), target: "/srv/link".into(), writable: false }],
         tmpfs,
-        limits: Limits { memory: 512 << 20, cpus: 1.5, pids: 256, nofile: 4096 },
+        limits: Limits { memory: 512 << 20, cpus: 1.5, pids: 256, nofile: 4096, files: 64 << 20 },
         network: Network::None,
         seccomp: "/data/seccomp/x.json".into(),
         start,

@@ -77,6 +77,12 @@ impl Engine {
         self.facts.enforces
     }
 
+    /// A limit on a user's processes (getrlimit(2), RLIMIT_NPROC) is one on the box's: it has a
+    /// kernel of its own. On ours all boxes of a rootless engine are one user's.
+    pub fn counts_processes_alone(&self) -> bool {
+        self.runtime.is_some() && self.facts.same_kernel == Some(false)
+    }
+
     /// The engine itself says that it enforces all limits.
     pub fn enforces_all(&self) -> bool {
         let e = self.facts.enforces;

@@ -16,6 +16,7 @@ pub mod sources;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use jitbox_guest::protocol::{self, Watch};
 use serde::Serialize;
@@ -134,6 +135,9 @@ pub struct Policy {
     /// Limits that the guest keeps because the engine can't.
     #[serde(skip)]
     pub watch: Watch,
+    /// For how long its streams may be silent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub idle: Option<Duration>,
     /// File systems in memory.
     pub tmpfs: Vec<Tmpfs>,
     /// Names of the variables that it gets, and why.
@@ -202,6 +206,7 @@ pub fn decide(asked: Asked<'_>) -> Policy {
         user,
         limits,
         limits_why,
+        idle: asked.config.limits.idle,
         watch: Watch {
             memory: if enforces.memory { 0 } else { limits.memory },
             pids: if enforces.pids { 0 } else { limits.pids },
@@ -253,6 +258,7 @@ fn limits(asked: &Asked<'_>) -> (Limits, BTreeMap<&'static str, Reason>) {
         cpus: cpus.min(asked.processors as f64),
         pids: pids.into(),
         nofile: NOFILE,
+        files: config.tmp,
     };
     (limits, BTreeMap::from([("memory", memory_why), ("cpus", cpus_why), ("pids", pids_why)]))
 }
@@ -301,7 +307,7 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
         user: User::Nobody,
         mounts: Vec::new(),
         tmpfs: tmpfs(engine, 64 << 20),
-        limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE },
+        limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE, files: 64 << 20 },
         network: Network::None,
         seccomp: seccomp_file(layout, engine),
         start: Start::Attached,

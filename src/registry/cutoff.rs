@@ -99,7 +99,8 @@ pub fn day(moment: SystemTime) -> String {
 }
 
 /// Seconds since 1970 as a moment.
-fn at(then: u64) -> Option<String> {
+/// A moment in seconds since 1970, as it stands in a registry's answers.
+pub fn at(then: u64) -> Option<String> {
     let (year, month, day) = civil(then / DAY);
     let (hour, minute, second) = (then / 3600 % 24, then / 60 % 60, then % 60);
     (year < 10_000).then(|| format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z"))

@@ -5,7 +5,7 @@
 //! what is in no registry. The working directory has no say.
 
 pub mod auth;
-pub(crate) mod cutoff;
+pub mod cutoff;
 pub mod git;
 pub mod http;
 pub mod known;

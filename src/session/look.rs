@@ -80,6 +80,7 @@ impl Session<'_> {
             carrier: self.carrier(),
             mcp: false,
             terminal: false,
+            idle: None,
         };
         let (outcome, bytes) = supervise::capture(job, most, patience)?;
         self.learn(&outcome);

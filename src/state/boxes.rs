@@ -128,8 +128,13 @@ impl BoxRecord {
 
     /// The name that people know it by.
     pub fn name(&self) -> String {
-        self.request.packages.join(" + ")
+        name(&self.request.packages)
     }
+}
+
+/// The name of a box of these packages.
+pub fn name(packages: &[impl ToString]) -> String {
+    packages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ")
 }
 
 /// The record for a request, if there is a box and its record can be read.

@@ -12,7 +12,7 @@ mod terminal;
 use std::path::Path;
 use std::time::Duration;
 
-use jitbox_guest::protocol::{End, FromGuest, Launch, MAX_DATA, Stdio, Stream, ToGuest, WINDOW};
+use jitbox_guest::protocol::{End, FromGuest, Launch, MAX_DATA, Stdio, Stream, ToGuest, Usage, WINDOW};
 use nix::libc;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep_until};
@@ -54,6 +54,8 @@ pub struct Job<'a> {
     pub mcp: bool,
     /// It gets a terminal of its own.
     pub terminal: bool,
+    /// It is ended when its streams have been silent for so long. Not on a terminal.
+    pub idle: Option<Duration>,
 }
 
 /// How a start went.
@@ -61,6 +63,10 @@ pub struct Job<'a> {
 pub struct Outcome {
     /// How the program ended.
     pub end: End,
+    /// What it used.
+    pub usage: Usage,
+    /// It was ended because its streams were silent.
+    pub idle: bool,
     /// The boot id of the kernel that it ran in.
     pub boot_id: String,
 }
@@ -108,6 +114,10 @@ struct Supervisor<'a> {
     receiver: Receiver,
     signals: signals::Signals,
     mcp: bool,
+    /// For how long its streams may be silent, until that was too long.
+    idle: Option<Duration>,
+    silenced: bool,
+    last_byte: Instant,
     boot_id: String,
     streams: Streams,
     /// Chunks of our input, on the stream carrier.
@@ -124,8 +134,8 @@ struct Supervisor<'a> {
     due: Option<(Instant, Harder)>,
     client: start::Client,
     keeper: Option<Keeper>,
-    /// The carrier passes descriptors.
-    local: bool,
+    /// The program gets our own descriptors.
+    passed: bool,
     /// An input that we have to copy, until the program runs.
     waiting_input: Option<stdio::Input>,
     /// The program has been started.
@@ -144,7 +154,9 @@ impl<'a> Supervisor<'a> {
         // Signals count from here on: one that comes while the engine starts the box is
         // delivered as soon as there is somebody to get it.
         let signals = signals::Signals::new()?;
-        let local = matches!(job.carrier, Carrier::Local(_));
+        let idle = job.idle.filter(|_| !job.terminal);
+        // Whoever is to hear silence has to have the bytes pass through its hands.
+        let passed = matches!(job.carrier, Carrier::Local(_)) && idle.is_none();
         let started = start::start(&mut job).await?;
         let mut supervisor = Self {
             engine: job.engine,
@@ -153,6 +165,9 @@ impl<'a> Supervisor<'a> {
             receiver: started.receiver,
             signals,
             mcp: job.mcp,
+            idle,
+            silenced: false,
+            last_byte: Instant::now(),
             boot_id: started.boot_id,
             input: None,
             credit: WINDOW,
@@ -164,7 +179,7 @@ impl<'a> Supervisor<'a> {
             due: None,
             client: started.client,
             keeper: started.keeper,
-            local,
+            passed,
             waiting_input: None,
             begun: false,
             streams,
@@ -189,16 +204,16 @@ impl<'a> Supervisor<'a> {
     }
 
     fn launch(&mut self, mut launch: Launch, terminal: bool) -> Result<()> {
-        let local = self.local;
+        let passed = self.passed;
         if terminal {
             let (rows, columns) = terminal::size(&self.streams.stdout);
             launch.stdio = Stdio::Terminal { rows, columns };
             self.terminal = Some(Terminal::raw(&self.streams.stdin)?);
         } else {
-            launch.stdio = if local { Stdio::Passed } else { Stdio::Framed };
+            launch.stdio = if passed { Stdio::Passed } else { Stdio::Framed };
         }
         let mut fds = Vec::new();
-        if local && !terminal {
+        if passed && !terminal {
             let handed = stdio::hand_over(&self.streams)?;
             fds = handed.fds;
             self.copies = handed.outputs;
@@ -207,7 +222,7 @@ impl<'a> Supervisor<'a> {
         if self.mcp && !terminal {
             self.ended = Some(stdio::watch_for_end(&self.streams.stdin)?);
         }
-        if !local {
+        if !passed {
             self.input = Some(stdio::read_chunks(&self.streams.stdin)?);
             self.outputs = [
                 Some(Writer::new(&self.streams.stdout, Stream::Stdout, self.sender.clone())?),
@@ -220,6 +235,7 @@ impl<'a> Supervisor<'a> {
 
     async fn stay(mut self) -> Result<Outcome> {
         let end = loop {
+            let silent = self.idle.map(|idle| self.last_byte + idle);
             let due = self.due.map_or_else(|| Instant::now() + Duration::from_secs(3600), |(at, _)| at);
             tokio::select! {
                 message = self.receiver.receive() => match message? {
@@ -232,9 +248,10 @@ impl<'a> Supervisor<'a> {
                 Some(chunk) = next_of(&mut self.input), if self.credit >= MAX_DATA as u32 => self.feed(chunk),
                 Some(()) = next_of(&mut self.ended) => self.input_ended(),
                 () = sleep_until(due), if self.due.is_some() => self.harder().await?,
+                () = sleep_until(silent.unwrap_or(due)), if silent.is_some() => self.fall_silent(),
             }
         };
-        let Some(end) = end else {
+        let Some((end, usage)) = end else {
             return Err(self.lost().await);
         };
         if self.input.is_none() {
@@ -251,11 +268,11 @@ impl<'a> Supervisor<'a> {
         if let Some(keeper) = self.keeper.take() {
             keeper.finish();
         }
-        Ok(Outcome { end, boot_id: self.boot_id })
+        Ok(Outcome { end, usage, idle: self.silenced, boot_id: self.boot_id })
     }
 
     /// What the box says.
-    fn hear(&mut self, message: FromGuest) -> Result<Option<End>> {
+    fn hear(&mut self, message: FromGuest) -> Result<Option<(End, Usage)>> {
         let broken = || Error::failed("the box broke the link's protocol and was ended");
         match message {
             FromGuest::Started => {
@@ -264,13 +281,14 @@ impl<'a> Supervisor<'a> {
                 let master = self.receiver.take_descriptor();
                 match (&mut self.terminal, master) {
                     (Some(terminal), Some(master)) => terminal.attach(master, &self.streams)?,
-                    (Some(_), None) if self.local => {
+                    (Some(_), None) if self.passed => {
                         return Err(Error::new(Kind::Engine, "the box could not pass its terminal out"));
                     }
                     _ => {}
                 }
             }
             FromGuest::Data(stream, bytes) => {
+                self.last_byte = Instant::now();
                 let writer = self.outputs[stream as usize - 1].as_ref().ok_or_else(broken)?;
                 if bytes.is_empty() || !writer.write(bytes) {
                     return Err(broken().because("more output than it had credit for"));
@@ -279,7 +297,7 @@ impl<'a> Supervisor<'a> {
             // The writer goes on until its queue is empty.
             FromGuest::Eof(_) => {}
             FromGuest::Credit(n) => self.credit = self.credit.saturating_add(n).min(WINDOW),
-            FromGuest::End(end) => return Ok(Some(end)),
+            FromGuest::End(end, usage) => return Ok(Some((end, usage))),
             FromGuest::Hello { .. } => return Err(broken()),
         }
         Ok(None)
@@ -301,6 +319,7 @@ impl<'a> Supervisor<'a> {
     }
 
     fn feed(&mut self, chunk: Vec<u8>) {
+        self.last_byte = Instant::now();
         if chunk.is_empty() {
             self.input = None;
             self.sender.send(&ToGuest::Eof);
@@ -317,6 +336,13 @@ impl<'a> Supervisor<'a> {
         if self.mcp && self.terminal.is_none() && !std::mem::replace(&mut self.input_has_ended, true) {
             self.due_in(EOF_TERM, Harder::Term);
         }
+    }
+
+    /// Nothing has come or gone for too long.
+    fn fall_silent(&mut self) {
+        self.idle = None;
+        self.silenced = true;
+        self.due_in(Duration::ZERO, Harder::Term);
     }
 
     /// The sooner of two reasons counts.

@@ -160,6 +160,7 @@ impl Home {
         let mut command = self.lane.command("env");
         command.arg(format!("XDG_DATA_HOME={}", self.dir.join("data").display()));
         command.arg(format!("XDG_CONFIG_HOME={}", self.dir.join("config").display()));
+        command.arg(format!("XDG_STATE_HOME={}", self.dir.join("log").display()));
         if self.carrier == Carrier::Stream {
             command.arg("JITBOX_CARRIER=stream");
         }
