@@ -91,7 +91,6 @@ impl Launcher {
 }
 
 /// What the line asks for besides a package: nothing is run.
-#[expect(clippy::large_enum_variant, reason = "a process reads one line")]
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Request {
     /// Run a package.

@@ -205,9 +205,11 @@ fn lines_that_are_refused() {
     }
 }
 
+type Local = (&'static str, Option<&'static str>, Option<&'static str>, &'static str, Runs, &'static str);
+
 /// Each line about a local project: its folder, where it starts, other options, what is run, and the arguments.
 #[rustfmt::skip]
-const LOCAL: &[(&str, Option<&str>, Option<&str>, &str, Runs, &str)] = &[
+const LOCAL: &[Local] = &[
     ("uv --directory /d run cmd --x", None, Some("/d"), "", Runs::Command(String::new()), "--x"),
     ("uv run --directory d cmd", None, Some("d"), "", Runs::Command(String::new()), ""),
     ("uv run --project=p --directory d cmd -- a", Some("p"), Some("d"), "", Runs::Command(String::new()), "-- a"),
