@@ -9,7 +9,7 @@ use nix::libc;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::launch::{self, Launch, Launcher, Request};
-use crate::session::Session;
+use crate::session::{Session, requirements};
 use crate::supervise::keeper;
 use crate::{cli, policy, ui};
 
@@ -72,6 +72,7 @@ fn answer(launcher: Launcher, request: Request, context: &Context) -> Result<Exi
 }
 
 fn start(launch: &Launch, context: &Context) -> Result<ExitCode> {
+    let launch = &*requirements::complete(context, launch)?;
     if launch.tighten.plan {
         return cli::plan::show(context, launch, false, false);
     }

@@ -49,6 +49,8 @@ pub enum Effect {
     From,
     /// `--with`: one or more packages besides.
     With,
+    /// `--with-requirements`: files that name packages.
+    Requirements,
     /// `--python`: which Python.
     Python,
     /// `--registry`, `--default-index`, `--index-url`: where to look packages up.
@@ -238,6 +240,7 @@ mod tests {
                 | Effect::Python
                 | Effect::Registry
                 | Effect::Call
+                | Effect::Requirements
                 | Effect::NodeOptions
                 | Effect::Name => {
                     assert_eq!(row.arity, Arity::Value, "{:?}", row.names);

@@ -34,6 +34,7 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<R
     Ok(Request::Run(Launch {
         launcher,
         packages: packages.into_iter().map(PackageSpec::Pypi).collect(),
+        files: said.files,
         command,
         call: None,
         args: module.into_iter().flatten().chain(args.iter().cloned()).collect(),
@@ -52,7 +53,7 @@ fn is_local(said: &Said, first: &OsStr) -> Result<bool> {
     let name = text(first)?;
     refuse_input(name)?;
     let path = !said.module && (is_script(name) || name.contains(['/', '\\']));
-    Ok(path || said.with.is_empty() || !said.local.is_empty())
+    Ok(path || (said.with.is_empty() && said.files.is_empty()) || !said.local.is_empty())
 }
 
 fn project(mut said: Said, first: &str, args: &[OsString], python: Option<&str>) -> Result<Project> {

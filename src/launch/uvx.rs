@@ -4,7 +4,9 @@ use std::ffi::{OsStr, OsString};
 
 use super::option::uvx::{self as options, TABLE};
 use super::option::{Arity, Effect, OptionRow};
-use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, python, text, unknown_option};
+use super::{
+    Launch, Launcher, Request, Tighten, command_name, dashed, index, python, requirements, text, unknown_option,
+};
 use crate::error::{Error, Result};
 use crate::package::pypi::{PypiName, PypiSpec, Requirement};
 use crate::package::{PackageSpec, shown};
@@ -47,6 +49,7 @@ enum Step<'a> {
 struct Line {
     from: Option<String>,
     with: Vec<Requirement>,
+    files: Vec<String>,
     python: Option<Option<String>>,
     registry: Option<String>,
     prerelease: bool,
@@ -147,6 +150,7 @@ impl Line {
                     self.with.push(Requirement::parse(requirement)?);
                 }
             }
+            Effect::Requirements => self.files.extend(requirement_files(name, text(value)?)?),
             Effect::Prerelease => self.prerelease |= prerelease(name, value)?,
             Effect::Name => drop(PypiName::parse(text(value)?)?),
             Effect::Only(values, refusal) if !values.iter().any(|v| value == *v) => {
@@ -180,6 +184,7 @@ impl Line {
         Ok(Launch {
             launcher: Launcher::Uvx,
             packages: package.into_iter().chain(with).map(PackageSpec::Pypi).collect(),
+            files: self.files,
             command,
             call: None,
             args: args.to_vec(),
@@ -255,6 +260,21 @@ pub(super) fn split_with(value: &str) -> Vec<&str> {
     }
     parts.push(&value[start..]);
     parts.into_iter().map(str::trim).filter(|p| !p.is_empty()).collect()
+}
+
+/// The value of `--with-requirements`: files with commas between them.
+pub(super) fn requirement_files(name: &str, value: &str) -> Result<Vec<String>> {
+    let files: Vec<String> = value.split(',').map(str::to_owned).collect();
+    for file in &files {
+        let what = if file.trim().is_empty() { Some("no file") } else { requirements::other_format(file) };
+        if let Some(what) = what {
+            return Err(Error::refused(format!(
+                "`{name}` names {what}, and only files of plain requirements are read"
+            ))
+            .hint("name the packages themselves: `--with pkg==1.2 --with other`"));
+        }
+    }
+    Ok(files)
 }
 
 /// The command that goes with `--from`. What Windows calls `x.exe` is `x` in the container.

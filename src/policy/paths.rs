@@ -101,6 +101,11 @@ pub fn mounts(asked: &Asked<'_>) -> (Vec<Mount>, Vec<(PathBuf, String)>) {
     (mounts, refused)
 }
 
+/// Why a file that a line names is not read: what no program gets has no say, either.
+pub fn kept_out(asked: &Path, real: &Path, home: &Path, data_dir: &Path) -> Option<String> {
+    refusal(&Found { asked: plain(asked), real: real.to_owned() }, home, data_dir)
+}
+
 fn refusal(found: &Found, home: &Path, data_dir: &Path) -> Option<String> {
     let home_real = home.canonicalize().unwrap_or_else(|_| home.to_owned());
     for path in [&found.asked, &found.real] {
