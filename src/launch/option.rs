@@ -1,4 +1,4 @@
-//! The table of options that both scanners read.
+//! The table of options that all scanners read.
 //!
 //! Every option that npm 11 or uv 0.13 knows stands in a table, because only the table says
 //! whether the next word is an option's value or the package. What is not in it is refused.

@@ -82,6 +82,7 @@ fn project(mut said: Said, first: &str, args: &[OsString], python: Option<&str>)
         folder,
         directory,
         with: requirements(&said.with, python)?,
+        files: said.files,
         options: said.local,
         runs,
         args: args.to_vec(),

@@ -32,6 +32,10 @@ impl Marker {
         if text.len() > LONGEST {
             return Err(bad("it is too long".into()));
         }
+        // The crate cuts words at bytes.
+        if !text.is_ascii() {
+            return Err(bad("it has letters that no condition has".into()));
+        }
         let mut warning = None;
         let mut note = |_: MarkerWarningKind, message: String| warning = Some(message);
         let tree = MarkerTree::parse_reporter(text, &mut note)
@@ -128,6 +132,7 @@ mod tests {
             ("", &["3.12"]),
             ("python_version", &["3.12"]),
             ("extra == 'x.'", &["3.12"]),
+            ("python_version>'3'\u{e9}", &["3.12"]),
         ] {
             let error = holds(text, pythons).expect_err(text);
             assert!(!error.hints.is_empty(), "{text}: {error}");

@@ -137,6 +137,7 @@ const UVX: &[&[&str]] = &[
     &["pkg[a]", "x"], &["pkg~=1.2"], &["pkg!=2.0"], &["pkg (>=1)"], &["pkg==1.*"], &["pkg@1.2.0"], &["pkg@01.2"], &["pkg>=2.1rc1"],
     &["--from", "Build.X", "pyproject-build", "a b", ""], &["--from=build@latest", "x", "-c", "y"], &["--from", "a[x]>=1", "b"],
     &["--with", "pycowsay", "--from", "build", "pycowsay"], &["--with", "mcp<2,>=1,socksio", "-w", "y[a,b]", "pkg"],
+    &["--with-requirements", "r.txt", "pkg", "x"], &["--with-requirements=./r.txt", "pkg"], &["--with-requirements=r.txt,r.txt", "-wa", "pkg"],
     &["pkg; sys_platform=='linux'", "x"], &["--from", "a[x]>=1 ;os_name=='posix'", "b"], &["--with", "a; os_name=='nt',b", "pkg"],
     &["-w", "a==1.0; python_version>'2'", "pkg"], &["--with", "a;extra=='x'", "--with", "b; 'linux' in sys_platform", "pkg"],
     &["pkg; python_version<'3'"], &["pkg; foo=='x'"], &["pkg;"], &["--with", "a; (os_name=='posix' and python_version>='3.0')", "pkg"],
