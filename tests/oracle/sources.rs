@@ -17,7 +17,7 @@ const LINES: &[&[&str]] = &[
     &["git+{web}/o/r@0123456789012345678901234567890123456789"], &["--with", "git+{web}/o/r.git", "python"],
     &["a @ git+{web}/x"], &["a@git+{web}/x"], &["--from=a[x,y] @ git+{web}/deep/er/x.git@b", "c"],
     &["{web}/a-1.0-py3-none-any.whl"], &["--from", "{web}/a-1.0.tar.gz", "a"], &["a @ {web}/d/a-1.0.zip", "x"],
-    &["-w", "b[x] @ {web}/b-1.0-py3-none-any.whl?y=z", "python"], &["a@{web}/a-1.0-py3-none-any.whl"],
+    &["-w", "b[x] @ {web}/b-1.0-py3-none-any.whl?y=z", "python"], &["a[x]@{web}/a-1.0-py3-none-any.whl"],
     &["a @ {web}/a-1.0-py3-none-any.whl ; sys_platform=='linux'"], &["git+{web}/o/r ; os_name=='posix'"],
     &["--with", "a @ {web}/a-1.0-py3-none-any.whl ; os_name=='nt'", "python", "-V"],
     &["--with", "a @ git+{web}/o/r ; sys_platform=='win32'", "python", "-V"], &["{web}/a-1.0-py3-none-any.whl[x]"],
