@@ -6,6 +6,7 @@ mod look;
 mod make;
 mod program;
 mod question;
+pub mod requirements;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -66,6 +67,9 @@ impl<'a> Session<'a> {
 
     /// What the line asks for, here and with the user's settings.
     pub fn request(&self, launch: &Launch) -> Result<Request> {
+        if !launch.files.is_empty() {
+            return Err(Error::failed("the line's files of requirements were not read"));
+        }
         let ecosystem = launch.launcher.ecosystem();
         self.settings.check(ecosystem)?;
         let sources = self.settings.sources(ecosystem, launch.registry.as_deref())?;

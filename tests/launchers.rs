@@ -15,6 +15,7 @@ pub const PLAIN: &[(&str, fn())] = &[
 pub const CASES: &[Case] = &[
     Case::new("of_npm_packages", of_npm_packages).on(is_podman),
     Case::new("of_pypi_packages", of_pypi_packages).on(is_podman),
+    Case::new("files_of_requirements", files_of_requirements).on(is_podman),
     Case::new("wrappers", wrappers).on(is_podman),
     Case::new("lines_of_shell", lines_of_shell).on(is_podman),
     Case::new("variables", variables).on(is_podman),
@@ -96,6 +97,36 @@ fn of_pypi_packages(lane: &'static Lane) {
         let line = [start, &["python", "-c", script, "--", "-x", ""]].concat();
         assert_eq!(jitbox(&home, &line).ok().text(), "['-c', '--', '-x', '']\n", "{line:?}");
     }
+}
+
+/// What a file names is in the box; the file itself is not, and nothing is read that does not look like requirements.
+fn files_of_requirements(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[]);
+    home.write("more.txt", "# more\nidna==3.10  # one\nno-such-package-anywhere; sys_platform == 'win32'\n");
+    let script = "import idna, os; print(idna.__version__, os.path.exists('more.txt'))";
+    let line = ["uvx", "--with-requirements", "more.txt", "--from", "pycowsay", "python", "-c", script];
+    assert_eq!(jitbox(&home, &line).ok().text(), "3.10 False\n");
+    // It is the box of the line that names the packages itself.
+    let line = ["uvx", "--from", "pycowsay", "--with", "idna==3.10", "pycowsay", "hi"];
+    let done = jitbox(&home, &line).ok();
+    assert!(done.text().contains("< hi >") && !done.stderr.contains("first start"), "{}", done.words());
+    home.write("bad.txt", "idna\n--index-url https://h.example/simple\n");
+    std::fs::create_dir_all(home.dir.join("folder.txt")).unwrap();
+    nix::unistd::mkfifo(&home.dir.join("pipe.txt"), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    std::os::unix::fs::symlink("/etc/hostname", home.dir.join("link.txt")).unwrap();
+    home.write("large.txt", &"# nothing\n".repeat(200_000));
+    for (file, says) in [
+        ("bad.txt", "`--index-url`"),
+        ("folder.txt", "not a file"),
+        ("pipe.txt", "not a file"),
+        ("link.txt", "the system's"),
+        ("large.txt", "larger than"),
+        ("/etc/passwd", "the system's"),
+    ] {
+        let done = jitbox(&home, &["uvx", "--with-requirements", file, "pycowsay"]).ended(126);
+        assert!(done.stderr.contains(says) && done.stdout.is_empty(), "{file}: {}", done.words());
+    }
+    assert_eq!(home.records().len(), 1);
 }
 
 fn wrappers(lane: &'static Lane) {

@@ -24,6 +24,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::launch::{self, Launcher, Request, tool, wrapper};
 use crate::package::shown;
+use crate::session::requirements;
 use crate::{shim, ui};
 
 /// Runs npm and PyPI packages in hardened containers.
@@ -197,7 +198,10 @@ fn known(line: &[OsString]) -> Result<()> {
 
 fn plan(context: &Context, line: Vec<OsString>, json: bool, offline: bool) -> Result<ExitCode> {
     match launch::parse_line(&tool::typed(line))?.1 {
-        Request::Run(launch) => plan::show(&context.with(&launch.environment), &launch, json, offline),
+        Request::Run(launch) => {
+            let context = context.with(&launch.environment);
+            plan::show(&context, &*requirements::complete(&context, &launch)?, json, offline)
+        }
         Request::Local(project) => plan::show_project(&project, json),
         Request::Help | Request::Version => {
             Err(Error::usage("the line runs no package").hint("jitbox plan npx -y pkg"))

@@ -156,6 +156,7 @@ fn project_json(project: &Project) -> Value {
         "directory": project.directory,
         "options": options,
         "packages": packages,
+        "requirements": project.files,
         kind: command,
         "args": args,
     })

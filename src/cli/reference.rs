@@ -37,6 +37,7 @@ pub fn meaning(row: &OptionRow) -> String {
         Effect::Package => "a package to install".to_owned(),
         Effect::From => "the package that has the command".to_owned(),
         Effect::With => "another package to install".to_owned(),
+        Effect::Requirements => "a file of plain requirements".to_owned(),
         Effect::Python => "which version of Python".to_owned(),
         Effect::Registry => "the registry to use".to_owned(),
         Effect::Prerelease => "whether pre-releases count".to_owned(),

@@ -233,6 +233,12 @@ impl Making<'_> {
         }])?;
         let command = command.with_environment(strays::mark(&run.name));
         let output = command.output_of(input, limit, |pid| run.owns(pid, ends))?;
+        if ends == Ends::WhenRemoved && output.status.code().is_none() {
+            // The container goes on without its client; the keeper, which is not told that all is well, removes what
+            // the engine was only about to make.
+            self.clear(&run.name)?;
+            return Ok(output);
+        }
         keeper.finish();
         Ok(output)
     }

@@ -117,39 +117,49 @@ fn asked() -> (u64, u64) {
     (number("JITBOX_FUZZ").unwrap_or(10_000_000), number("JITBOX_SEED").unwrap_or(1))
 }
 
-const LAUNCHERS: [Launcher; 9] = [
-    Launcher::Npx,
-    Launcher::Uvx,
-    Launcher::NpmExec,
-    Launcher::PnpmDlx,
-    Launcher::YarnDlx,
-    Launcher::Bunx,
-    Launcher::UvToolRun,
-    Launcher::UvRun,
-    Launcher::PipxRun,
-];
-
-/// `just fuzz`: many lines of each launcher, each parsed, written and parsed again.
-/// `JITBOX_FUZZ` says how many (10 million), `JITBOX_SEED` which.
-#[test]
-#[ignore = "takes minutes: just fuzz"]
-fn many_lines() {
+/// Many lines of this launcher, each parsed, written and parsed again.
+fn many(launcher: Launcher) {
     let (lines, seed) = asked();
-    for launcher in LAUNCHERS {
-        let names: Vec<_> = names(launcher).collect();
-        let (mut dice, mut taken, mut sourced, start) = (Dice(seed), 0_u64, 0_u64, Instant::now());
-        for _ in 0..lines {
-            let line = dice.words(launcher, &names);
-            if let Ok(Request::Run(launch)) = parse(launcher, &line) {
-                taken += 1;
-                sourced += u64::from(launch.packages.iter().any(|package| package.source().is_some()));
-                assert_eq!(again(&launch), launch, "{line:?}");
-            }
+    let names: Vec<_> = names(launcher).collect();
+    let (mut dice, mut taken, mut sourced, start) = (Dice(seed), 0_u64, 0_u64, Instant::now());
+    for _ in 0..lines {
+        let line = dice.words(launcher, &names);
+        if let Ok(Request::Run(launch)) = parse(launcher, &line) {
+            taken += 1;
+            sourced += u64::from(launch.packages.iter().any(|package| package.source().is_some()));
+            assert_eq!(again(&launch), launch, "{line:?}");
         }
-        println!("{launcher:?}: {lines} lines, {taken} taken ({sourced} with sources), {:?}", start.elapsed());
-        assert!(taken * 50 > lines, "{launcher:?}: hardly any line says anything");
     }
+    println!("{launcher:?}: {lines} lines, {taken} taken ({sourced} with sources), {:?}", start.elapsed());
+    assert!(taken * 50 > lines, "{launcher:?}: hardly any line says anything");
 }
+
+/// `just fuzz`: each launcher. `JITBOX_FUZZ` says how many lines (10 million), `JITBOX_SEED` which.
+macro_rules! many_lines {
+    ($($name:ident: $launcher:ident),*) => {
+        mod many_lines {
+            use super::*;
+            $(
+                #[test]
+                #[ignore = "takes minutes: just fuzz"]
+                fn $name() {
+                    many(Launcher::$launcher);
+                }
+            )*
+        }
+    };
+}
+many_lines!(
+    npx: Npx,
+    uvx: Uvx,
+    npm_exec: NpmExec,
+    pnpm_dlx: PnpmDlx,
+    yarn_dlx: YarnDlx,
+    bunx: Bunx,
+    uv_tool_run: UvToolRun,
+    uv_run: UvRun,
+    pipx_run: PipxRun
+);
 
 /// The same with whole lines: a wrapper makes no other line of one, and no line of none.
 #[test]

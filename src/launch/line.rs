@@ -57,6 +57,7 @@ impl Launch {
             None => package_word(packages.remove(0)),
         };
         words.extend(packages.into_iter().map(|spec| format!("--with={spec}")));
+        words.extend(self.files.iter().map(|file| format!("--with-requirements={file}")));
         words.extend(["--".to_owned(), word]);
     }
 }

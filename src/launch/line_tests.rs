@@ -60,6 +60,11 @@ fn lines_in_one_spelling() {
         (Launcher::Uvx, &["--pre", "-w", "mcp", "python", "f.py"], "--prerelease=allow --from=mcp -- python f.py"),
         (Launcher::Uvx, &["python@3.12"], "--python=3.12 --from=python -- python"),
         (Launcher::Uvx, &["--with", "discord.py", "python"], "--from=python --with=discord.py -- python"),
+        (
+            Launcher::Uvx,
+            &["--with-requirements", "r.txt,d/s.txt", "--with-requirements=t", "-wa", "b"],
+            "--with=a --with-requirements=r.txt --with-requirements=d/s.txt --with-requirements=t -- b",
+        ),
         (Launcher::Uvx, &[" python"], "--  python"),
         (Launcher::Uvx, &["--with", "python", "python"], "--from=python --with=python -- python"),
     ] {

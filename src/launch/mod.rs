@@ -12,6 +12,7 @@ pub mod option;
 pub mod project;
 pub(crate) mod python;
 mod python_tools;
+pub mod requirements;
 mod scan;
 mod shell;
 pub mod tighten;
@@ -112,6 +113,8 @@ pub struct Launch {
     /// What to install; the one that provides the command comes first. Empty only for
     /// `uvx python`, which runs the interpreter with just the `--with` packages (none, here).
     pub packages: Vec<PackageSpec>,
+    /// Files of requirements, as typed: their packages have to be added before anything is looked up.
+    pub files: Vec<String>,
     /// The command that the line names, or `None` for the first package's own: by npm's rule
     /// for `bin`, or in uvx's case the executable spelled as [`crate::package::pypi::PypiSpec::typed`].
     pub command: Option<String>,

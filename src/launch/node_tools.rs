@@ -45,6 +45,7 @@ fn launch(
     Launch {
         launcher,
         packages: packages.into_iter().map(PackageSpec::Npm).collect(),
+        files: Vec::new(),
         command,
         call: said.call,
         args: args.to_vec(),

@@ -136,6 +136,7 @@ impl Line {
         Ok(Request::Run(Launch {
             launcher: Launcher::Npx,
             packages: packages.into_iter().map(PackageSpec::Npm).collect(),
+            files: Vec::new(),
             command,
             call: self.call,
             args: args.to_vec(),

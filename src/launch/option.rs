@@ -1,4 +1,4 @@
-//! The table of options that both scanners read.
+//! The table of options that all scanners read.
 //!
 //! Every option that npm 11 or uv 0.13 knows stands in a table, because only the table says
 //! whether the next word is an option's value or the package. What is not in it is refused.
@@ -49,6 +49,8 @@ pub enum Effect {
     From,
     /// `--with`: one or more packages besides.
     With,
+    /// `--with-requirements`: files that name packages.
+    Requirements,
     /// `--python`: which Python.
     Python,
     /// `--registry`, `--default-index`, `--index-url`: where to look packages up.
@@ -238,6 +240,7 @@ mod tests {
                 | Effect::Python
                 | Effect::Registry
                 | Effect::Call
+                | Effect::Requirements
                 | Effect::NodeOptions
                 | Effect::Name => {
                     assert_eq!(row.arity, Arity::Value, "{:?}", row.names);

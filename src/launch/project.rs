@@ -20,6 +20,8 @@ pub struct Project {
     pub options: Vec<(String, Option<String>)>,
     /// Packages besides those of the project.
     pub with: Vec<PypiSpec>,
+    /// Files that name more of those.
+    pub files: Vec<String>,
     /// What is run.
     pub runs: Runs,
     /// The program's arguments, untouched.

@@ -5,6 +5,8 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifiers};
 
 use crate::error::{Error, Result};
+use crate::image::base;
+use crate::package::pypi::{PypiSpec, Requirement};
 use crate::package::shown;
 
 /// The names of CPython that may stand in front of a version; longest first.
@@ -88,6 +90,23 @@ fn version(text: &str, typed: &str) -> Result<String> {
         [3] | [3, _] | [3, _, _] => Ok(version.to_string()),
         _ => Err(bad()),
     }
+}
+
+/// The requirements whose conditions hold in the line's box. `asked` is the Python that the line asks for; without one
+/// a condition has to have one answer for all.
+pub fn that_apply(requirements: Vec<Requirement>, asked: Option<&str>) -> Result<Vec<PypiSpec>> {
+    let pythons = || match asked {
+        Some(asked) => base::python_candidates(Some(asked)),
+        // The user's own settings may name any.
+        None => Ok((7..20).map(|minor| format!("3.{minor}")).collect()),
+    };
+    let mut specs = Vec::new();
+    for Requirement { spec, marker } in requirements {
+        if marker.map_or(Ok(true), |marker| marker.holds(&pythons()?))? {
+            specs.push(spec);
+        }
+    }
+    Ok(specs)
 }
 
 #[cfg(test)]

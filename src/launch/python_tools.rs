@@ -6,7 +6,7 @@ use super::project::{Project, Runs};
 use super::scan::{Said, Stop};
 use super::{Launch, Launcher, Request, command_name, python, text, uvx};
 use crate::error::{Error, Result};
-use crate::package::pypi::{PypiName, PypiSpec};
+use crate::package::pypi::{PypiName, PypiSpec, Requirement};
 use crate::package::{PackageSpec, shown};
 
 /// What the options and the words after them make.
@@ -14,14 +14,6 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<R
     let Some((first, args)) = stop.words.split_first() else {
         return Err(Error::usage("there is no command").hint(format!("name it: `{}`", usage(launcher))));
     };
-    if launcher == Launcher::UvRun && is_local(&said, first)? {
-        return project(said, text(first)?, args).map(Request::Local);
-    }
-    let (packages, command) = match launcher {
-        Launcher::PipxRun => pipx(&said, first)?,
-        _ => uv_run(&said, first)?,
-    };
-    let module = said.module.then(|| [OsString::from("-m"), first.clone()]);
     let python = match &said.python {
         // pipx looks for an interpreter of that name.
         Some(range) if launcher == Launcher::PipxRun && range.trim().starts_with(['<', '>', '=', '!', '~']) => {
@@ -31,9 +23,18 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<R
         Some(value) => python::parse(value)?,
         None => None,
     };
+    if launcher == Launcher::UvRun && is_local(&said, first)? {
+        return project(said, text(first)?, args, python.as_deref()).map(Request::Local);
+    }
+    let (packages, command) = match launcher {
+        Launcher::PipxRun => pipx(&said, first)?,
+        _ => uv_run(&said, first, python.as_deref())?,
+    };
+    let module = said.module.then(|| [OsString::from("-m"), first.clone()]);
     Ok(Request::Run(Launch {
         launcher,
         packages: packages.into_iter().map(PackageSpec::Pypi).collect(),
+        files: said.files,
         command,
         call: None,
         args: module.into_iter().flatten().chain(args.iter().cloned()).collect(),
@@ -52,10 +53,10 @@ fn is_local(said: &Said, first: &OsStr) -> Result<bool> {
     let name = text(first)?;
     refuse_input(name)?;
     let path = !said.module && (is_script(name) || name.contains(['/', '\\']));
-    Ok(path || said.with.is_empty() || !said.local.is_empty())
+    Ok(path || (said.with.is_empty() && said.files.is_empty()) || !said.local.is_empty())
 }
 
-fn project(mut said: Said, first: &str, args: &[OsString]) -> Result<Project> {
+fn project(mut said: Said, first: &str, args: &[OsString], python: Option<&str>) -> Result<Project> {
     let script = said.local.iter().any(|(name, _)| ["-s", "--script", "--gui-script"].contains(&name.as_str()));
     let name = first.to_owned();
     let runs = match (said.module, script || is_script(first)) {
@@ -80,23 +81,25 @@ fn project(mut said: Said, first: &str, args: &[OsString]) -> Result<Project> {
         launcher: Launcher::UvRun,
         folder,
         directory,
-        with: requirements(&said.with)?,
+        with: requirements(&said.with, python)?,
+        files: said.files,
         options: said.local,
         runs,
         args: args.to_vec(),
     })
 }
 
-fn requirements(values: &[String]) -> Result<Vec<PypiSpec>> {
-    values.iter().flat_map(|value| uvx::split_with(value)).map(PypiSpec::parse_requirement).collect()
+fn requirements(values: &[String], python: Option<&str>) -> Result<Vec<PypiSpec>> {
+    let all: Result<_> = values.iter().flat_map(|value| uvx::split_with(value)).map(Requirement::parse).collect();
+    python::that_apply(all?, python)
 }
 
 type Packages = (Vec<PypiSpec>, Option<String>);
 
 /// The command is looked for in all packages; the one that is called like it has to be the first.
-fn uv_run(said: &Said, first: &OsStr) -> Result<Packages> {
+fn uv_run(said: &Said, first: &OsStr, python: Option<&str>) -> Result<Packages> {
     let command = if said.module { "python".to_owned() } else { uvx::executable(first)? };
-    let mut packages = requirements(&said.with)?;
+    let mut packages = requirements(&said.with, python)?;
     let name = PypiName::parse(&command).ok();
     if let Some(at) = packages.iter().position(|package| name.is_some() && PypiName::parse(&package.typed).ok() == name)
     {

@@ -30,6 +30,7 @@ pub struct Grammar {
 pub struct Said {
     pub packages: Vec<String>,
     pub with: Vec<String>,
+    pub files: Vec<String>,
     pub from: Option<String>,
     pub python: Option<String>,
     pub registry: Option<String>,
@@ -162,6 +163,7 @@ impl Said {
         match row.effect {
             Effect::Package => self.packages.push(value.to_owned()),
             Effect::With => self.with.push(value.to_owned()),
+            Effect::Requirements => self.files.extend(uvx::requirement_files(name, value)?),
             Effect::From => once(name, &mut self.from, value.to_owned())?,
             Effect::Python => once(name, &mut self.python, value.to_owned())?,
             Effect::Registry => once(name, &mut self.registry, index::parse(name, value)?)?,

@@ -174,7 +174,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("uv --directory /x tool run y", "`--directory`"),
     ("uv --project /x tool run y", "`--project`"),
     ("uv run --with a https://x.example/a.py", "https://x.example/a.py"),
-    ("uv run --with-requirements r.txt cmd", "`--with-requirements`"),
+    ("uv run --with-requirements x.py cmd", "`--with-requirements`"),
+    ("pipx run --with-requirements r.txt app", "`--with-requirements`"),
     ("uv run --with-editable . cmd", "`--with-editable`"),
     ("uv run --env-file .env --with a cmd", "`--env-file`"),
     ("uv run --from a cmd", "`--from`"),
@@ -205,9 +206,9 @@ fn lines_that_are_refused() {
     }
 }
 
-/// A line about a local project: its folder, where it starts, other options, what is run, and the arguments.
 type Local = (&'static str, Option<&'static str>, Option<&'static str>, &'static str, Runs, &'static str);
 
+/// Each line about a local project: its folder, where it starts, other options, what is run, and the arguments.
 #[rustfmt::skip]
 const LOCAL: &[Local] = &[
     ("uv --directory /d run cmd --x", None, Some("/d"), "", Runs::Command(String::new()), "--x"),

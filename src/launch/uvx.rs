@@ -4,9 +4,11 @@ use std::ffi::{OsStr, OsString};
 
 use super::option::uvx::{self as options, TABLE};
 use super::option::{Arity, Effect, OptionRow};
-use super::{Launch, Launcher, Request, Tighten, command_name, dashed, index, python, text, unknown_option};
+use super::{
+    Launch, Launcher, Request, Tighten, command_name, dashed, index, python, requirements, text, unknown_option,
+};
 use crate::error::{Error, Result};
-use crate::package::pypi::{PypiName, PypiSpec};
+use crate::package::pypi::{PypiName, PypiSpec, Requirement};
 use crate::package::{PackageSpec, shown};
 
 /// Parses what `uvx` would get.
@@ -46,7 +48,8 @@ enum Step<'a> {
 #[derive(Debug, Default)]
 struct Line {
     from: Option<String>,
-    with: Vec<PypiSpec>,
+    with: Vec<Requirement>,
+    files: Vec<String>,
     python: Option<Option<String>>,
     registry: Option<String>,
     prerelease: bool,
@@ -144,9 +147,10 @@ impl Line {
             Effect::Registry => once(name, &mut self.registry, index::parse(name, text(value)?)?)?,
             Effect::With => {
                 for requirement in split_with(text(value)?) {
-                    self.with.push(PypiSpec::parse_requirement(requirement)?);
+                    self.with.push(Requirement::parse(requirement)?);
                 }
             }
+            Effect::Requirements => self.files.extend(requirement_files(name, text(value)?)?),
             Effect::Prerelease => self.prerelease |= prerelease(name, value)?,
             Effect::Name => drop(PypiName::parse(text(value)?)?),
             Effect::Only(values, refusal) if !values.iter().any(|v| value == *v) => {
@@ -169,15 +173,18 @@ impl Line {
         let asked = self.python.flatten();
         let (package, python) = match python::interpreter(source)? {
             Some(version) => (None, one_version(asked, version)?),
-            None => (Some(PypiSpec::parse_command(source)?), asked),
+            None => (Some(Requirement::parse_command(source)?), asked),
         };
+        let package = package.map(|package| needed(package, python.as_deref())).transpose()?;
+        let with = python::that_apply(self.with, python.as_deref())?;
         let command = match command {
             Some(word) => Some(executable(word)?),
             None => package.is_none().then(|| "python".to_owned()),
         };
         Ok(Launch {
             launcher: Launcher::Uvx,
-            packages: package.into_iter().chain(self.with).map(PackageSpec::Pypi).collect(),
+            packages: package.into_iter().chain(with).map(PackageSpec::Pypi).collect(),
+            files: self.files,
             command,
             call: None,
             args: args.to_vec(),
@@ -189,6 +196,16 @@ impl Line {
             environment: Vec::new(),
         })
     }
+}
+
+/// The package that has the command; where its condition does not hold, uvx installs nothing.
+fn needed(package: Requirement, python: Option<&str>) -> Result<PypiSpec> {
+    let name = package.spec.to_string();
+    let mut left = python::that_apply(vec![package], python)?;
+    left.pop().ok_or_else(|| {
+        Error::refused(format!("by its condition `{}` is not for a box", shown(&name)))
+            .hint("leave out the `;` and what follows it")
+    })
 }
 
 /// clap refuses a single-valued option that is given twice, and so do we.
@@ -243,6 +260,21 @@ pub(super) fn split_with(value: &str) -> Vec<&str> {
     }
     parts.push(&value[start..]);
     parts.into_iter().map(str::trim).filter(|p| !p.is_empty()).collect()
+}
+
+/// The value of `--with-requirements`: files with commas between them.
+pub(super) fn requirement_files(name: &str, value: &str) -> Result<Vec<String>> {
+    let files: Vec<String> = value.split(',').map(str::to_owned).collect();
+    for file in &files {
+        let what = if file.trim().is_empty() { Some("no file") } else { requirements::other_format(file) };
+        if let Some(what) = what {
+            return Err(Error::refused(format!(
+                "`{name}` names {what}, and only files of plain requirements are read"
+            ))
+            .hint("name the packages themselves: `--with pkg==1.2 --with other`"));
+        }
+    }
+    Ok(files)
 }
 
 /// The command that goes with `--from`. What Windows calls `x.exe` is `x` in the container.

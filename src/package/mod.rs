@@ -2,6 +2,7 @@
 //! ([`PinnedPackage`]). No input or output here.
 
 mod hosted;
+pub mod marker;
 pub mod npm;
 pub mod pypi;
 pub mod source;

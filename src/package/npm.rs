@@ -273,6 +273,11 @@ fn source(spec: &str, text: &str) -> Result<Source> {
         "http" | "https" => {
             let mut url = source::web_address(spec, text)?;
             url.set_fragment(None);
+            // A host that npm knows, in a spelling that hides it.
+            if hosted::read(url.as_str()).is_some() {
+                return Err(Error::usage(format!("`{}` may name an archive or a repository", shown(text)))
+                    .hint(format!("for the repository write git+{url}")));
+            }
             Ok(Source::Archive(url))
         }
         "git+http" | "git+https" => git(&body["git+".len()..], hash, text),

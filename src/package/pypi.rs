@@ -7,6 +7,7 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
 use pep508_rs::{ExtraName, PackageName};
 
+use super::marker::Marker;
 use super::source::{self, GitSource, Reference, Source};
 use super::{UnsupportedForm, bounded, shown};
 use crate::error::{Error, Result};
@@ -65,6 +66,43 @@ pub struct PypiSpec {
     pub extras: Vec<String>,
     /// Which of its versions.
     pub request: PypiRequest,
+}
+
+/// A requirement, perhaps with a condition behind a `;`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirement {
+    /// What is required.
+    pub spec: PypiSpec,
+    /// When.
+    pub marker: Option<Marker>,
+}
+
+impl Requirement {
+    /// Parses what uvx takes as COMMAND and after `--from`.
+    pub fn parse_command(text: &str) -> Result<Self> {
+        match split_marker(text) {
+            (_, Some(_)) => Self::parse(text),
+            (bare, None) => Ok(Self { spec: PypiSpec::parse_command(bare)?, marker: None }),
+        }
+    }
+
+    /// Parses a PEP 508 requirement.
+    pub fn parse(text: &str) -> Result<Self> {
+        bounded(text)?;
+        let (bare, marker) = split_marker(text);
+        let spec = PypiSpec::parse_requirement(bare)?;
+        Ok(Self { spec, marker: marker.map(Marker::parse).transpose()? })
+    }
+}
+
+/// Splits off what follows the `;`; one that no space is before may be part of an address.
+fn split_marker(text: &str) -> (&str, Option<&str>) {
+    let address = text.contains("://") || text.contains('@');
+    let mut ends = text.match_indices(';').filter(|(at, _)| !address || text[..*at].ends_with(char::is_whitespace));
+    match ends.next() {
+        Some((at, _)) => (text[..at].trim_end(), Some(&text[at + 1..])),
+        None => (text, None),
+    }
 }
 
 impl PypiSpec {
@@ -268,7 +306,7 @@ fn git(address: &str, text: &str) -> Result<Source> {
 }
 
 fn refuse_marker(text: &str) -> Error {
-    Error::refused(format!("`{}` has a condition, which can't be checked here", shown(text)))
+    Error::refused(format!("`{}` has a condition, which is not understood there", shown(text)))
         .hint("leave out the `;` and what follows it")
 }
 

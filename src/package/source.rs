@@ -196,8 +196,12 @@ pub(super) fn web_address(address: &str, text: &str) -> Result<Url> {
 fn is_as_typed(address: &str, url: &Url) -> bool {
     let authority = address.split_once("://").map(|(_, rest)| rest.split(['/', '\\', '?', '#']).next().unwrap_or(rest));
     let typed = authority.unwrap_or_default().to_ascii_lowercase();
-    let (host, port) = typed.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')).unwrap_or((&typed, ""));
-    let same_port = port.is_empty() || port.parse().ok() == url.port_or_known_default();
+    let (host, port) = match typed.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        Some((host, port)) => (host, Some(port)),
+        None => (typed.as_str(), None),
+    };
+    let same_port =
+        port.is_none_or(|port| url.port_or_known_default().map(|known| known.to_string()).as_deref() == Some(port));
     url.host_str() == Some(host) && same_port && !address.contains('\\')
 }
 

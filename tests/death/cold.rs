@@ -105,13 +105,13 @@ pub fn kill_of_the_keeper(lane: &'static Lane) {
 }
 
 /// The child of `shim` with this in its command line, once it is there.
-fn child_with(shim: u32, words: &str) -> u32 {
+pub fn child_with(shim: u32, words: &str) -> u32 {
     let has = |pid: &u32| read(*pid, "cmdline").contains(words);
     wait_for(&format!("the child with `{words}`"), || children(shim).into_iter().find(has))
 }
 
 /// Waits until there is nothing of these starts and builds.
-fn clean(lane: &Lane, home: &Home, shims: &[u32]) {
+pub fn clean(lane: &Lane, home: &Home, shims: &[u32]) {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let left = dangling(lane, home, shims);

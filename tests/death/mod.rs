@@ -5,6 +5,7 @@ mod many;
 mod matrix;
 mod traces;
 mod warm;
+mod wheel;
 mod window;
 
 use crate::Case;
@@ -27,6 +28,9 @@ pub const CASES: &[Case] = &[
     Case::new("kill_while_the_box_is_made", cold::kills).on(builds),
     Case::new("kill_of_the_build", cold::kill_of_the_build).on(builds),
     Case::new("kill_of_shim_and_keeper", cold::kill_of_the_keeper).on(builds),
+    Case::new("kill_of_the_shim_in_a_wheel", wheel::kill_of_the_shim).on(builds),
+    Case::new("kill_of_the_client_in_a_wheel", wheel::kill_of_the_client).on(builds),
+    Case::new("kill_of_shim_and_keeper_in_a_wheel", wheel::kill_of_the_keeper).on(builds),
     Case::new("fifty_first_starts", many::first_starts)
         .on(|lane| ["docker", "podman-rootless", "podman5", "nerdctl"].contains(&&*lane.name)),
     Case::new("warm_start_without_network", warm::without_network).on(|lane| !lane.is_rootless()),

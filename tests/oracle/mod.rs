@@ -7,6 +7,7 @@
 mod index;
 mod lines;
 mod npx;
+mod sources;
 mod uvx;
 mod zip;
 
@@ -19,6 +20,7 @@ pub const PLAIN: &[(&str, fn())] = &[
     ("oracle::uvx_options", uvx::options),
     ("oracle::uvx_asks_for", uvx::asks_for),
     ("oracle::uvx_runs", uvx::runs),
+    ("oracle::uvx_sources", sources::check),
     ("oracle::public_lines", lines::public),
 ];
 

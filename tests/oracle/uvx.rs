@@ -8,7 +8,7 @@ use std::sync::{Mutex, OnceLock};
 
 use jitbox::launch::option::uvx::TABLE;
 use jitbox::launch::option::{Arity, Effect};
-use jitbox::launch::{Launch, Launcher, Request};
+use jitbox::launch::{Launch, Launcher, Request, requirements};
 use jitbox::package::PackageSpec;
 use jitbox::package::pypi::{PypiName, PypiRequest, PypiSpec};
 use pep440_rs::Version;
@@ -20,8 +20,11 @@ use super::{clean, not_checked, output};
 /// So many of the generated lines are taken that uvx is asked about 2000.
 const GENERATED: usize = 2800;
 
+/// What is in the one file of requirements that a line can name, `r.txt`.
+const REQUIREMENTS: &str = "# some\nreq.a==1.2 # one\n\nreq_b[x]>=1 ; os_name=='posix'\nreq-c; os_name=='nt'\n";
+
 /// A uv from PyPI, and a home for it.
-struct Uv {
+pub struct Uv {
     folder: tempfile::TempDir,
     program: PathBuf,
     /// Where there is one interpreter, and none of a version manager's stand-ins.
@@ -29,19 +32,19 @@ struct Uv {
 }
 
 /// What uvx did with a line.
-struct Did {
+pub struct Did {
     asked: Asked,
     /// Of the index that the line itself names.
     asked_own: Asked,
     status: Option<i32>,
     stdout: Vec<u8>,
-    stderr: String,
+    pub stderr: String,
     /// The line forbids all Pythons but uv's own, of which there is none here.
     managed: bool,
 }
 
 /// Fetched once for all of these tests, and removed by the last of them.
-fn uv() -> Option<std::sync::Arc<Uv>> {
+pub fn uv() -> Option<std::sync::Arc<Uv>> {
     static UV: OnceLock<Mutex<std::sync::Weak<Uv>>> = OnceLock::new();
     let mut kept = UV.get_or_init(Mutex::default).lock().unwrap();
     if let Some(uv) = kept.upgrade() {
@@ -68,6 +71,7 @@ impl Uv {
     fn command(&self, name: &str) -> Command {
         let home = self.folder.path().join(name);
         std::fs::create_dir_all(&home).unwrap();
+        std::fs::write(home.join("r.txt"), REQUIREMENTS).unwrap();
         let mut command = clean(&self.program, &home);
         command.env("UV_CACHE_DIR", self.folder.path().join("cache"));
         command.env("UV_PYTHON_DOWNLOADS", "never").env("UV_HTTP_RETRIES", "0");
@@ -75,7 +79,7 @@ impl Uv {
         command
     }
 
-    fn run(&self, index: &Index, name: &str, line: &[String]) -> Did {
+    pub fn run(&self, index: &Index, name: &str, line: &[String]) -> Did {
         // `--default-index` is stronger than this, and `--index-url` is it.
         let output = self.command("home").env("UV_INDEX_URL", index.url(name)).args(line).output().unwrap();
         Did {
@@ -197,9 +201,7 @@ fn each(
                     let line: Line = line.iter().map(|word| word.replace("{own}", &url)).collect();
                     let Ok(request) = ours(Launcher::Uvx, &line) else { continue };
                     // uvx would ask that host, and not our index.
-                    if is_elsewhere(&request) {
-                        continue;
-                    }
+                    let Some(request) = with_files(request).filter(|request| !is_elsewhere(request)) else { continue };
                     taken.fetch_add(1, Ordering::Relaxed);
                     if let Err(why) = judge(&index, &name, &line, &request) {
                         wrong.lock().unwrap().push(format!("{line:?}: {request:?}\n    uvx: {why}"));
@@ -211,6 +213,20 @@ fn each(
     let wrong = wrong.into_inner().unwrap();
     assert!(wrong.is_empty(), "{} differ:\n{}", wrong.len(), wrong.join("\n"));
     taken.into_inner()
+}
+
+/// The line with the packages of its files; `None` if it names others than the one that is there.
+fn with_files(mut request: Request) -> Option<Request> {
+    if let Request::Run(launch) = &mut request {
+        for file in std::mem::take(&mut launch.files) {
+            let all = (file == "r.txt").then(|| requirements::parse(REQUIREMENTS).unwrap())?;
+            let needed = all
+                .into_iter()
+                .filter(|one| one.marker.as_ref().is_none_or(|marker| marker.holds(&["3.12".to_owned()]).unwrap()));
+            launch.packages.extend(needed.map(|one| PackageSpec::Pypi(one.spec)));
+        }
+    }
+    Some(request)
 }
 
 /// Whether a package of the line is in no index.

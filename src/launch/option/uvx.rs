@@ -14,6 +14,7 @@ const ROWS: &[OptionRow] = &[
     // What matters to us.
     value(&["--from"], Effect::From),
     value(&["--with", "-w"], Effect::With),
+    value(&["--with-requirements"], Effect::Requirements),
     value(&["--python", "-p"], Effect::Python),
     value(&["--default-index", "--index-url", "-i"], Effect::Registry),
     flag(&["--help", "-h"], Effect::Help),
@@ -22,7 +23,6 @@ const ROWS: &[OptionRow] = &[
     flag(&["--yes", "-y"], refused("is npx's; uvx never asks and has no such option", "leave it out: `uvx-safe pkg`")),
     // Files and folders of this machine.
     value(&["--with-editable"], refused(NO_FILE, "name the published package: `--with pkg`")),
-    value(&["--with-requirements"], refused(NO_FILE, "name the packages themselves: `--with pkg==1.2 --with other`")),
     value(
         &[
             "--constraints",
@@ -127,7 +127,8 @@ const SAME: &[(&str, &str)] = &[
 ];
 
 /// Options that may be given more than once.
-const REPEATABLE: &[&str] = &["--preview-feature", "--preview-features", "--quiet", "--verbose", "--with", "-w"];
+const REPEATABLE: &[&str] =
+    &["--preview-feature", "--preview-features", "--quiet", "--verbose", "--with", "--with-requirements", "-w"];
 
 /// Options that uv does not take together.
 const CONFLICTS: &[(&str, &str)] = &[
