@@ -68,7 +68,7 @@ const TOPICS: &[(&str, &[Case])] = &[
 
 /// Tests that need no engine, `topic::case`.
 type Plain = (&'static str, fn());
-const PLAIN: &[&[Plain]] = &[cli::PLAIN, guest::PLAIN, launchers::PLAIN, oracle::PLAIN];
+const PLAIN: &[&[Plain]] = &[cli::PLAIN, grants::PLAIN, guest::PLAIN, launchers::PLAIN, oracle::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();
