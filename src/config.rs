@@ -185,6 +185,14 @@ impl Config {
     /// Reads the file; without one, everything is as by default.
     pub fn load(context: &Context) -> Result<Self> {
         let path = Self::path(context);
+        // The user database is only asked where there is something to say.
+        if let Some(_marks) = trust::project_around(&context.config_dir(), None)
+            && let Some(project) = trust::project_around(&context.config_dir(), context.own_home().as_deref())
+        {
+            return Err(Error::refused(trust::unusable(&path))
+                .because(format!("it is in the project `{}`, which does not say what may be run", project.display()))
+                .hint("unset XDG_CONFIG_HOME, or link the folder to ~/.config/jitbox"));
+        }
         let Some(text) = trust::read_rules(&path, context.uid)? else {
             return Ok(Self::default());
         };

@@ -104,12 +104,19 @@ impl Context {
         }
     }
 
-    /// The same with these variables set, as a line with `env` in front has them.
+    /// The same with these variables set, as a line with `env` in front has them. What says where
+    /// our settings, our records and the engine are is not a line's to say.
     #[must_use]
     pub fn with(&self, variables: &[(String, String)]) -> Self {
         let mut context = self.clone();
-        context.env.0.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
+        let theirs = variables.iter().filter(|(name, _)| !steers(name));
+        context.env.0.extend(theirs.map(|(name, value)| (name.into(), value.into())));
         context
+    }
+
+    /// The home directory that the user database says, whatever the environment does.
+    pub fn own_home(&self) -> Option<PathBuf> {
+        Some(nix::unistd::User::from_uid(self.uid.into()).ok()??.dir)
     }
 
     /// An XDG base directory: the variable if it is absolute, else `fallback` under the home
@@ -148,6 +155,14 @@ impl Context {
     }
 }
 
+/// Whether a variable decides which rules and which engine there are. None of them is for a
+/// program, either.
+fn steers(name: &str) -> bool {
+    const PREFIXES: [&str; 8] =
+        ["XDG_", "JITBOX_", "DOCKER_", "CONTAINER", "PODMAN_", "NERDCTL_", "BUILDKIT_", "DBUS_"];
+    ["HOME", "PATH", "TMPDIR"].contains(&name) || PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+}
+
 #[cfg(target_os = "linux")]
 fn process_limit() -> Option<u64> {
     use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit};
@@ -159,4 +174,22 @@ fn process_limit() -> Option<u64> {
 #[cfg(not(target_os = "linux"))]
 fn process_limit() -> Option<u64> {
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_does_not_say_which_rules_there_are() {
+        let mut context = Context::read();
+        context.env = [("XDG_CONFIG_HOME", "/mine")].into_iter().collect();
+        let said = ["XDG_CONFIG_HOME", "JITBOX_ENGINE", "DOCKER_HOST", "CONTAINER_HOST", "HOME", "TOKEN"];
+        let line: Vec<_> = said.iter().map(|name| (String::from(*name), "/theirs".to_owned())).collect();
+        let with = context.with(&line);
+        assert_eq!(with.config_dir(), Path::new("/mine/jitbox"));
+        let theirs: Vec<&OsStr> =
+            with.env.iter().filter(|(_, value)| *value == "/theirs").map(|(name, _)| name).collect();
+        assert_eq!(theirs, ["TOKEN"]);
+    }
 }

@@ -4,7 +4,7 @@
 use std::fs::Metadata;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Doing, Error, Result};
 
@@ -55,6 +55,28 @@ pub fn read_rules(path: &Path, uid: u32) -> Result<Option<String>> {
     let mut text = String::new();
     file.by_ref().take(MAX_BYTES).read_to_string(&mut text).doing(|| unusable(path))?;
     Ok(Some(text))
+}
+
+/// What a project has that came from somewhere else, and that may also be what says where our
+/// settings are.
+const PROJECT: [&str; 9] = [".git", ".hg", ".svn", ".mcp.json", ".vscode", ".cursor", ".claude", ".gemini", ".codex"];
+
+/// The project that a folder of settings is part of. A client takes environments for servers from
+/// a project's own files: with `XDG_CONFIG_HOME` in one of them it would be the project that says
+/// what its servers may do. What is at or above the user's real home is no project.
+pub fn project_around(settings: &Path, home: Option<&Path>) -> Option<PathBuf> {
+    let real = settings.canonicalize().ok()?;
+    let is_own = |path: &Path| home.is_some_and(|home| path == home.join(".config/jitbox"));
+    if is_own(settings) || is_own(&real) {
+        return None;
+    }
+    let within = |path: &&Path| !home.is_some_and(|home| home.starts_with(path));
+    let has_marks = |path: &&Path| PROJECT.iter().any(|mark| path.join(mark).symlink_metadata().is_ok());
+    [settings, &real]
+        .into_iter()
+        .flat_map(|path| path.ancestors().take_while(within))
+        .find(has_marks)
+        .map(Path::to_owned)
 }
 
 /// What fails when such a file can't be used.
@@ -108,6 +130,25 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
+
+    #[test]
+    fn settings_of_a_project_are_not_the_users() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().canonicalize().unwrap();
+        for folder in
+            ["home/.config/jitbox", "home/.git", "home/.vscode", "work/repo/.git", "work/repo/x/jitbox", "other/jitbox"]
+        {
+            fs::create_dir_all(root.join(folder)).unwrap();
+        }
+        std::os::unix::fs::symlink(root.join("work/repo/x/jitbox"), root.join("other/linked")).unwrap();
+        let around = |settings: &str| project_around(&root.join(settings), Some(&root.join("home")));
+        assert_eq!(around("home/.config/jitbox"), None);
+        assert_eq!(around("other/jitbox"), None);
+        assert_eq!(around("no/such/jitbox"), None);
+        for settings in ["work/repo/x/jitbox", "other/linked"] {
+            assert_eq!(around(settings), Some(root.join("work/repo")), "{settings}");
+        }
+    }
 
     #[test]
     fn programs_that_others_could_change() {

@@ -35,6 +35,11 @@ pub fn note(text: &str) {
     say(&format!("{}: {text}", name()));
 }
 
+/// A path without what a terminal would obey: its name may be somebody else's choice.
+pub fn plainly(path: &std::path::Path) -> String {
+    path.to_string_lossy().replace(char::is_control, "\u{fffd}")
+}
+
 /// A failure: what, why, and what to type next.
 pub fn failure(error: &Error) {
     say(&format!("{}: {error}", name()));

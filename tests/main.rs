@@ -72,7 +72,7 @@ const TOPICS: &[(&str, &[Case])] = &[
 
 /// Tests that need no engine, `topic::case`.
 type Plain = (&'static str, fn());
-const PLAIN: &[&[Plain]] = &[abuse::PLAIN, cli::PLAIN, guest::PLAIN, launchers::PLAIN, oracle::PLAIN];
+const PLAIN: &[&[Plain]] = &[abuse::PLAIN, cli::PLAIN, grants::PLAIN, guest::PLAIN, launchers::PLAIN, oracle::PLAIN];
 
 fn main() -> std::process::ExitCode {
     let mut arguments = Arguments::from_args();

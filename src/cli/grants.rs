@@ -41,6 +41,7 @@ pub fn run(context: &Context, said: &Show) -> Result<ExitCode> {
 fn text(entry: &Entry) -> String {
     let holder = &entry.holder;
     let mut text = match &holder.line {
+        Some(line) if holder.from.is_empty() => format!("{line}\n  (only this line)\n"),
         Some(line) => format!("{line}\n  (only this line, with {} from {})\n", holder.package, holder.from),
         None => format!("{} from {}\n", holder.package, holder.from),
     };

@@ -177,7 +177,7 @@ fn text(plan: &Value, policy: Option<&Policy>, steps: &[Step]) -> String {
         out.push_str(&format!("policy, at level {}\n", policy.level));
         reasons(policy).iter().for_each(|(what, why)| out.push_str(&format!("  {what}  ({why})\n")));
         for (path, why) in &policy.not_mounted {
-            out.push_str(&format!("  `{}` {why}\n", path.display()));
+            out.push_str(&format!("  `{}` {why}\n", ui::plainly(path)));
         }
         if !policy.held_back.is_empty() {
             out.push_str(&format!("  not passed on: {}\n", policy.held_back.join(", ")));

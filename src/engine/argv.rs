@@ -334,4 +334,4 @@ pub fn clear(engine: &Engine, run: &str) -> Vec<Vec<OsString>> {
 
 #[cfg(test)]
 #[path = "argv_tests.rs"]
-mod tests;
+pub(crate) mod tests;

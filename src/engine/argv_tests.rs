@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::{Architecture, Enforces, Facts};
 
-fn engine(kind: Kind, rootless: bool, builder: Builder) -> Engine {
+pub(crate) fn engine(kind: Kind, rootless: bool, builder: Builder) -> Engine {
     let limits = !rootless;
     Engine {
         kind,

@@ -78,6 +78,31 @@ const SURROUNDING_PREFIXES: [&str; 17] = [
     "__CF",
 ];
 
+/// Which make a program run code of the variable's own choice. The package's grants are not for
+/// that: where there are any, these have to be granted, too.
+const CODE: [&str; 17] = [
+    "NODE_OPTIONS",
+    "PYTHONSTARTUP",
+    "PYTHONUSERBASE",
+    "PYTHONPYCACHEPREFIX",
+    "PYTHONBREAKPOINT",
+    "BASH_ENV",
+    "ENV",
+    "PERL5OPT",
+    "PERL5LIB",
+    "RUBYOPT",
+    "GIT_EXTERNAL_DIFF",
+    "GIT_EXEC_PATH",
+    "GIT_TEMPLATE_DIR",
+    "GIT_PAGER",
+    "GIT_EDITOR",
+    "GIT_SEQUENCE_EDITOR",
+    "GIT_PROXY_COMMAND",
+];
+
+/// The same, by how the names begin.
+const CODE_PREFIXES: [&str; 4] = ["GIT_CONFIG", "GIT_SSH", "GIT_ASKPASS", "JAVA_TOOL"];
+
 /// Which say how to talk to a person; harmless, and wanted.
 const ALWAYS: [&str; 5] = ["TZ", "LANG", "LANGUAGE", "NO_COLOR", "FORCE_COLOR"];
 
@@ -144,7 +169,8 @@ fn reason(asked: &Asked<'_>, name: &OsStr, of_client: bool) -> Option<Reason> {
         return Some(Reason::Config);
     }
     let login = name.to_str().is_some_and(|n| asked.login_variables.contains(n));
-    if asked.level == Level::Strict || login || is_surrounding(name) {
+    let has_grants = asked.granted.iter().any(|granted| granted.grant.what != What::Refused);
+    if asked.level == Level::Strict || login || is_surrounding(name) || (has_grants && is_code(name)) {
         return None;
     }
     if asked.named.iter().any(|(known, _)| name == known.as_str()) {
@@ -180,6 +206,10 @@ fn own(asked: &Asked<'_>, network: Network, mounts: bool) -> Vec<Variable> {
         }
     }
     own.into_iter().map(|(name, value)| Variable { name, value, why: Reason::Always }).collect()
+}
+
+fn is_code(name: &OsStr) -> bool {
+    name.to_str().is_none_or(|n| CODE.contains(&n) || CODE_PREFIXES.iter().any(|p| n.starts_with(p)))
 }
 
 fn is_always(name: &OsStr) -> bool {

@@ -213,12 +213,14 @@ pub struct Named {
 impl Named {
     /// The command that allows one thing; none if nobody can be named.
     pub fn command(&self, option: &str, value: &Path) -> Option<String> {
-        // A path that is not UTF-8 can't be kept in the file.
+        // A path that is not UTF-8 can't be kept in the file, and one that a terminal would obey is
+        // nothing to be shown.
         let words = ["jitbox", "allow"].into_iter().chain(self.packages.iter().map(String::as_str));
-        let text = shell_words::join(words.chain([option, value.to_str()?]));
+        let text =
+            shell_words::join(words.chain([option, value.to_str().filter(|text| !text.contains(char::is_control))?]));
         match &self.line {
             // A whole script, perhaps: nobody would type it, and nobody wants to read it.
-            Some(line) if line.len() > MAX_LINE => Some(format!("{text} -- LINE")),
+            Some(line) if line.len() > MAX_LINE || line.contains(char::is_control) => Some(format!("{text} -- LINE")),
             Some(line) => Some(format!("{text} -- {line}")),
             None if self.packages.is_empty() => None,
             None => Some(text),

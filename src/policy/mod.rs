@@ -13,6 +13,9 @@ pub mod reason;
 pub mod seccomp;
 pub mod sources;
 
+#[cfg(test)]
+mod properties;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
