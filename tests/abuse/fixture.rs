@@ -146,8 +146,9 @@ impl Fixture {
 
     /// Makes the controls' attempts as root of this machine, with mounts of their own.
     pub fn without_box(&self, ecosystem: Ecosystem, probes: &[&Probe]) -> BTreeMap<String, Outcome> {
-        let ran = self.host.dir.join("ran");
-        let _ = std::fs::remove_file(&ran);
+        // Both use the same names below /tmp.
+        static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+        let _one = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let mut program = Command::new("unshare");
         program.args(["--mount", "--propagation", "private", "sh", "-c"]);
         program.arg("ulimit -n 8192; mount --bind /tmp /tmp; \"$@\"; :").arg("sh");
@@ -159,7 +160,7 @@ impl Fixture {
             Ecosystem::Pypi => {
                 let script = "import site, sys; site.addsitedir(sys.argv[1]); import jitbox_abuse; jitbox_abuse.main()";
                 program.args(["python3", "-c", script]).arg(self.dir.path().join("pypi"));
-                program.env("JITBOX_ABUSE_RAN", &ran);
+                program.env("JITBOX_ABUSE_RAN", self.host.dir.join("ran-by-pth"));
             }
         }
         program.envs(USERS.iter().filter_map(|pair| pair.split_once('=')));

@@ -1,5 +1,6 @@
 // Tries what the seccomp profile is there to stop, and a few things that must still work, and
-// prints one line each: the call and its result. `seccomp.expected` has the right answers.
+// prints one line each: the call and its result. `seccomp.expected` has the right answers; the test
+// `LANE::abuse::system_calls` compares them in a box. By hand:
 //
 //   gcc -static -Os -o probe seccomp.c
 //   podman run --rm --network none --cap-drop=ALL --security-opt no-new-privileges

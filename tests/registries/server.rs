@@ -152,7 +152,8 @@ fn start_pypi(tool: &Path) -> Registry {
     std::fs::create_dir(dir.join("packages")).unwrap();
     std::fs::write(dir.join("htpasswd"), format!("{user}:{password}\n")).unwrap();
     // It also says which variables it has that could hold a login.
-    let module = "import os, sys\n\n\ndef main():\n    print('hello from acme', *sys.argv[1:], *(n for n in os.environ if 'ACME' in n))\n";
+    let module = "import os, sys\n\n\ndef main():\n    \
+                  print('hello from acme', *sys.argv[1:], *(n for n in os.environ if 'ACME' in n))\n";
     let wheels = ["0.9", "1.0"].map(|version| {
         serde_json::json!({ "name": "acme-hello", "version": version, "files": { "acme_hello.py": module },
             "main": "acme_hello:main" })
