@@ -89,7 +89,7 @@ fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> 
     log.about(boxes::name(&launch.packages));
     let session = Session::open(context)?;
     let record = session.find_or_make(launch)?;
-    let policy = session.decide(launch);
+    let policy = session.decide(launch, Some(&record))?;
     announce(&session, &policy);
     note_failure(log.start(launch, &record, &policy, &session.engine));
     let outcome = session.run(launch, &record, &policy)?;

@@ -24,6 +24,7 @@ mod oracle;
 mod registries;
 mod servers;
 mod sources;
+mod state;
 mod support;
 mod terminal;
 mod transparency;
@@ -61,6 +62,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
     ("limits", limits::CASES),
+    ("state", state::CASES),
     ("cli", cli::CASES),
     ("launchers", launchers::CASES),
     ("registries", registries::CASES),

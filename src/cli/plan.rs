@@ -44,9 +44,11 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
     if !offline {
         let session = Session::open(context)?;
         policy::sources::check(&session.config, &launch.tighten, &launch.packages)?;
-        let policy = session.decide(launch);
         let request = session.request(launch)?;
-        let (image, resolved) = match boxes::find(&session.layout, &request)? {
+        let record = boxes::find(&session.layout, &request)?;
+        let policy = session.decide(launch, record.as_ref())?;
+        let volume = record.as_ref().map(|record| session.volume(record, policy.user).name).unwrap_or_default();
+        let (image, resolved) = match record {
             Some(record) => {
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
                 let resolved =
@@ -60,7 +62,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
             Carrier::Local(Reach::Descriptor) => Start::Descriptor,
             Carrier::Local(Reach::Mount) => Start::Socket(session.layout.runs().join("RUN/link")),
         };
-        let decided = policy.decide(&session.layout, &session.engine, &image).named("RUN").started(start);
+        let decided = policy.decide(&session.layout, &session.engine, &image, &volume).named("RUN").started(start);
         let run = Cmd::engine(&session.engine, argv::run(&session.engine, decided.plan()));
         steps.push(Step::new("run", "what the policy says", &run));
         plan["resolved"] = resolved;

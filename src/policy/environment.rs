@@ -119,6 +119,10 @@ pub fn decide(asked: &Asked<'_>, network: Network) -> Passed {
             held_back.push(name.to_string_lossy().into_owned());
         }
     }
+    // Whoever sets such a variable knows better than the recipe.
+    let set = |name: &str| values.iter().any(|(own, _)| own == name);
+    let recipe: Vec<_> = asked.recipe_environment.iter().filter(|(name, _)| !set(name)).cloned().collect();
+    values.extend(recipe.into_iter().map(|(name, value)| (name.into(), value.into())));
     Passed { values, held_back }
 }
 
@@ -133,6 +137,10 @@ fn own(asked: &Asked<'_>, network: Network) -> Vec<(OsString, OsString)> {
         ("TMPDIR".into(), "/tmp".into()),
         ("TERM".into(), term),
     ];
+    if asked.keeps {
+        // What can be made again need not be kept.
+        own.push(("XDG_CACHE_HOME".into(), "/tmp/cache".into()));
+    }
     if !asked.paths.is_empty() {
         // A mounted repository's owner is rarely the box's user; git works on it all the same
         // (git-config(1), safe.directory and GIT_CONFIG_COUNT).

@@ -2,6 +2,7 @@
 //! container plan that can be executed ([`Decided`]).
 
 pub mod environment;
+pub mod kept;
 pub mod paths;
 pub mod seccomp;
 pub mod sources;
@@ -18,7 +19,8 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::launch::Tighten;
-use crate::plan::{Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User};
+use crate::plan::{Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume};
+use crate::state::volumes::VolumeRecord;
 use crate::state::{Layout, store};
 use paths::Found;
 
@@ -74,6 +76,10 @@ pub struct Asked<'a> {
     pub environment: Vec<(OsString, OsString)>,
     /// The user's home directory.
     pub home: &'a Path,
+    /// What the package writes to its home is kept.
+    pub keeps: bool,
+    /// Variables that the package's recipe sets.
+    pub recipe_environment: Vec<(String, String)>,
     /// Our own files.
     pub data_dir: &'a Path,
     /// The working directory.
@@ -105,6 +111,8 @@ pub struct Policy {
     /// For how long its streams may be silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<Duration>,
+    /// What it writes to its home is kept.
+    pub keeps: bool,
     /// File systems in memory.
     pub tmpfs: Vec<Tmpfs>,
     /// Names of the variables that it gets.
@@ -125,13 +133,16 @@ impl Policy {
     }
 
     /// The container for this run.
-    pub fn decide(&self, layout: &Layout, engine: &Engine, image: &str) -> Decided {
+    /// The volume is called `volume`, if there is anything to keep.
+    pub fn decide(&self, layout: &Layout, engine: &Engine, image: &str, volume: &str) -> Decided {
+        let volume = self.keeps.then(|| Volume { name: volume.to_owned(), writable: true, exec: false });
         Decided(RunPlan {
             name: String::new(),
             image: image.to_owned(),
             labels: Vec::new(),
             user: self.user,
             mounts: self.mounts.clone(),
+            volume,
             tmpfs: self.tmpfs.clone(),
             limits: self.limits,
             network: self.network,
@@ -164,7 +175,8 @@ pub fn decide(asked: Asked<'_>) -> Policy {
             memory: if enforces.memory { 0 } else { limits.memory },
             pids: if enforces.pids { 0 } else { limits.pids },
         },
-        tmpfs: tmpfs(asked.engine, asked.config.limits.tmp),
+        keeps: asked.keeps,
+        tmpfs: tmpfs(asked.engine, asked.config.limits.tmp, asked.keeps),
         environment: passed.values.iter().map(|(name, _)| name.to_string_lossy().into_owned()).collect(),
         held_back: passed.held_back,
         values: passed.values,
@@ -201,9 +213,10 @@ fn limits(asked: &Asked<'_>) -> Limits {
     }
 }
 
-fn tmpfs(engine: &Engine, size: u64) -> Vec<Tmpfs> {
+fn tmpfs(engine: &Engine, size: u64, volume: bool) -> Vec<Tmpfs> {
     let place = |target: &str, size| Tmpfs { target: target.to_owned(), size, exec: false };
-    let mut all = vec![place("/tmp", size), place(STATE_DIR, size)];
+    let mut all = vec![place("/tmp", size)];
+    all.extend((!volume).then(|| place(STATE_DIR, size)));
     // Where the engine would otherwise make writable, executable, unlimited ones by itself.
     all.extend(engine.own_tmpfs().iter().map(|target| place(target, SMALL)));
     all
@@ -237,6 +250,15 @@ pub fn looking(layout: &Layout, engine: &Engine, image: &str) -> Decided {
     Decided(bare(layout, engine, image))
 }
 
+/// The container that reads what a package has kept.
+pub fn reading(layout: &Layout, engine: &Engine, image: &str, volume: &VolumeRecord) -> Decided {
+    let mut plan = bare(layout, engine, image);
+    plan.tmpfs.retain(|place| place.target != STATE_DIR);
+    plan.volume = Some(Volume { name: volume.name.clone(), writable: false, exec: false });
+    plan.user = volume.user;
+    Decided(plan)
+}
+
 fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
     RunPlan {
         name: String::new(),
@@ -244,7 +266,8 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
         labels: Vec::new(),
         user: User::Nobody,
         mounts: Vec::new(),
-        tmpfs: tmpfs(engine, 64 << 20),
+        volume: None,
+        tmpfs: tmpfs(engine, 64 << 20, false),
         limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE, files: 64 << 20 },
         network: Network::None,
         seccomp: seccomp_file(layout, engine),
