@@ -95,6 +95,8 @@ pub struct Start {
     pub read: Vec<PathBuf>,
     /// Host paths that it may change.
     pub write: Vec<PathBuf>,
+    /// Its home is kept.
+    pub keeps: bool,
     /// Names of its variables.
     pub environment: Vec<String>,
     /// Names of variables that were held back.
@@ -119,6 +121,7 @@ impl Start {
             network: if policy.network == Network::None { "none" } else { "engine" }.to_owned(),
             read: paths(false).collect(),
             write: paths(true).collect(),
+            keeps: policy.keeps,
             environment: policy.environment.keys().cloned().collect(),
             held_back: policy.held_back.clone(),
             not_mounted: policy.not_mounted.iter().map(|(path, _)| path.clone()).collect(),

@@ -20,6 +20,9 @@
 //! [packages]                   # repositories and addresses that `--safe-level=strict` lets through
 //! sources = ["https://github.com/owner/repository", "https://files.example/tools/"]
 //!
+//! [state]
+//! keep = ["npm:some-server"]   # whose files are kept between runs, also at level strict; default: MCP servers'
+//!
 //! [limits]                     # per running box
 //! memory = "512m"              # k, m or g
 //! cpus = 2.0
@@ -65,6 +68,8 @@ pub struct Config {
     pub launch: LaunchConfig,
     /// Where packages may come from.
     pub packages: PackagesConfig,
+    /// What is kept between runs.
+    pub state: StateConfig,
     /// What one run can use.
     pub limits: Limits,
 }
@@ -129,6 +134,15 @@ pub struct PackagesConfig {
     /// is below.
     #[serde(deserialize_with = "addresses")]
     pub sources: Vec<Url>,
+}
+
+/// What is kept between runs.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StateConfig {
+    /// Packages whose files are kept, as `npm:NAME` or `pypi:NAME`; without a list, MCP servers'.
+    #[serde(deserialize_with = "packages")]
+    pub keep: Option<Vec<String>>,
 }
 
 /// Base images, `{version}` standing for the runtime's version.
@@ -308,6 +322,18 @@ fn names<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
     }
 }
 
+fn packages<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Vec<String>>, D::Error> {
+    let listed = Vec::<String>::deserialize(from)?;
+    let valid = |text: &&String| {
+        let name = text.strip_prefix("npm:").or_else(|| text.strip_prefix("pypi:"));
+        name.is_some_and(|name| !name.is_empty() && !name.trim_start_matches('@').contains(['@', '=', ' ']))
+    };
+    match listed.iter().find(|text| !valid(text)) {
+        Some(text) => Err(de::Error::custom(format!("`{text}` is not a package: like \"npm:NAME\" or \"pypi:NAME\""))),
+        None => Ok(Some(listed)),
+    }
+}
+
 fn addresses<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<Url>, D::Error> {
     let texts = Vec::<String>::deserialize(from)?;
     let read = |text: &String| {
@@ -366,6 +392,8 @@ mod tests {
             ("runtime = \"-x\"", "line 1", "runtime"),
             ("[packages]\nsources = [\"github:o/r\"]", "line 2", "address"),
             ("[packages]\nsources = [\"https://u:p@h/\"]", "line 2", "address"),
+            ("[state]\nkeep = [\"npm:a@1\"]", "line 2", "npm:NAME"),
+            ("[state]\nkeep = [\"a\"]", "line 2", "npm:NAME"),
             ("colour = 1", "line 1", "`engine`"),
             ("engine = ", "line 1", ""),
         ] {

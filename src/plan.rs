@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// The user that the program runs as where no host file is mounted: an id that owns nothing
 /// anywhere ("nonroot" in the distroless images).
@@ -21,7 +21,7 @@ pub const COMPILED: &str = "/jitbox/v8";
 pub const LINK_SOCKET: &str = "/jitbox/link";
 
 /// As whom the program runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum User {
     /// [`BOX_ID`].
@@ -56,6 +56,17 @@ pub struct Mount {
     pub target: PathBuf,
     /// Whether the program may write there.
     pub writable: bool,
+}
+
+/// A volume of the engine, at [`STATE_DIR`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Volume {
+    /// Its name.
+    pub name: String,
+    /// Whether the program may write there.
+    pub writable: bool,
+    /// Whether programs may be executed from it.
+    pub exec: bool,
 }
 
 /// A file system in memory.
@@ -111,6 +122,8 @@ pub struct RunPlan {
     pub user: User,
     /// Host paths.
     pub mounts: Vec<Mount>,
+    /// What the program keeps between runs.
+    pub volume: Option<Volume>,
     /// File systems in memory; all else is read-only.
     pub tmpfs: Vec<Tmpfs>,
     /// How much.

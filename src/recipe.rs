@@ -1,5 +1,7 @@
 //! What some packages need besides themselves, as data: `templates/recipes/`.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::error::{Doing, Result};
@@ -14,9 +16,13 @@ pub struct Recipe {
     /// Debian packages that belong into the image.
     #[serde(default)]
     pub apt: Vec<String>,
+    /// Variables that it gets unless somebody sets them.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
 }
 
-const BUILT_IN: [&str; 1] = [include_str!("../templates/recipes/mcp-server-git.toml")];
+const BUILT_IN: [&str; 2] =
+    [include_str!("../templates/recipes/mcp-server-git.toml"), include_str!("../templates/recipes/server-memory.toml")];
 
 /// The recipe for a package; one that asks for nothing if there is none.
 pub fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
@@ -42,6 +48,8 @@ mod tests {
             assert!(recipe.apt.iter().all(plain), "{recipe:?}");
         }
         assert_eq!(for_package(Ecosystem::Pypi, "mcp-server-git").unwrap().apt, ["git"]);
+        let memory = for_package(Ecosystem::Npm, "@modelcontextprotocol/server-memory").unwrap();
+        assert_eq!(memory.env["MEMORY_FILE_PATH"], "/state/memory.jsonl");
         assert_eq!(for_package(Ecosystem::Npm, "mcp-server-git").unwrap(), Recipe::default());
     }
 }

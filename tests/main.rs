@@ -26,6 +26,7 @@ mod oracle;
 mod registries;
 mod servers;
 mod sources;
+mod state;
 mod support;
 mod terminal;
 mod transparency;
@@ -65,6 +66,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("confinement", confinement::CASES),
     ("grants", grants::CASES),
     ("limits", limits::CASES),
+    ("state", state::CASES),
     ("cli", cli::CASES),
     ("launchers", launchers::CASES),
     ("registries", registries::CASES),

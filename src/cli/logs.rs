@@ -25,10 +25,15 @@ pub fn history(context: &Context, package: &str, json: bool) -> Result<ExitCode>
 
 /// A box's name is one or more specs: `cowsay@1.6.0 + left-pad`.
 fn is_about(entry: &Entry, package: &str) -> bool {
+    is_package(&entry.package, package)
+}
+
+/// Whether the box of that name is one of `package`, whatever the version.
+pub fn is_package(name: &str, package: &str) -> bool {
     let of = |spec: &str| {
         spec == package || spec.strip_prefix(package).is_some_and(|rest| rest.starts_with(['@', '=', '[']))
     };
-    entry.package == package || entry.package.split(" + ").any(of)
+    name == package || name.split(" + ").any(of)
 }
 
 fn show(context: &Context, entries: &[Entry], json: bool) -> Result<ExitCode> {

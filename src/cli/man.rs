@@ -30,13 +30,13 @@ pub fn page() -> String {
          time, hardened, and gone when the program ends. A line that is not understood exactly is refused.",
     );
     page.section("COMMANDS");
-    for command in super::command().get_subcommands() {
+    for (words, command) in super::commands() {
         let text = command.get_about().map(ToString::to_string).unwrap_or_default();
-        page.entry(&format!("jitbox {}", command.get_name()), &text);
+        page.entry(&words, &text);
         for argument in command.get_arguments() {
             if let Some(long) = argument.get_long() {
                 let text = argument.get_help().map(ToString::to_string).unwrap_or_default();
-                page.entry(&format!("jitbox {} --{long}", command.get_name()), &text);
+                page.entry(&format!("{words} --{long}"), &text);
             }
         }
     }

@@ -12,9 +12,11 @@ pub mod man;
 pub mod plan;
 mod reference;
 pub mod rm;
+pub mod state;
 mod whom;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -92,6 +94,9 @@ enum Command {
         #[arg(value_name = "PACKAGE")]
         package: String,
     },
+    /// What packages keep between runs
+    #[command(subcommand)]
+    State(State),
     /// Print completions for a shell
     Completions {
         /// Which one
@@ -104,6 +109,30 @@ enum Command {
     Launcher(Vec<OsString>),
 }
 
+#[derive(Debug, Subcommand)]
+enum State {
+    /// List what is kept
+    Ls {
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove what packages have kept
+    Rm {
+        /// Their names, or their boxes'
+        #[arg(required = true, value_name = "PACKAGE")]
+        names: Vec<String>,
+    },
+    /// Write what a package has kept as a tar archive
+    Export {
+        /// Its name, or its box's
+        #[arg(value_name = "PACKAGE")]
+        name: String,
+        /// A new file; else standard output
+        file: Option<PathBuf>,
+    },
+}
+
 #[derive(Debug, clap::Args)]
 struct Whole {
     /// The line, with its launcher: `-- npx -y pkg`
@@ -114,6 +143,18 @@ struct Whole {
 /// Our own commands, for help, completions and the manual page.
 fn command() -> clap::Command {
     Line::command().after_help(help::launchers())
+}
+
+/// Each of them, with the words that it is typed as.
+fn commands() -> Vec<(String, clap::Command)> {
+    let below = |words: &str, command: &clap::Command| -> Vec<(String, clap::Command)> {
+        let named = |sub: &clap::Command| (format!("{words} {}", sub.get_name()), sub.clone());
+        command.get_subcommands().map(named).collect()
+    };
+    let all = below("jitbox", &command());
+    all.into_iter()
+        .flat_map(|(words, sub)| [vec![(words.clone(), sub.clone())], below(&words, &sub)].concat())
+        .collect()
 }
 
 /// Runs a management command.
@@ -142,6 +183,9 @@ pub fn main() -> ExitCode {
         Command::Rm { names } => rm::run(&context, &names),
         Command::Logs { json, last } => logs::run(&context, last, json),
         Command::History { json, package } => logs::history(&context, &package, json),
+        Command::State(State::Ls { json }) => state::ls(&context, json),
+        Command::State(State::Rm { names }) => state::rm_all(&context, &names),
+        Command::State(State::Export { name, file }) => state::export(&context, &name, file.as_deref()),
         Command::Doctor { json } => doctor::run(&context, json).map(ExitCode::from),
         Command::Completions { shell } => {
             ui::answer(&completions::script(shell));

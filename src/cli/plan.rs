@@ -15,8 +15,8 @@ use crate::image::lock::Lock;
 use crate::launch::Launch;
 use crate::launch::project::{Project, Runs};
 use crate::plan::{BOX_ID, Network, Start, User};
-use crate::policy::Policy;
 use crate::policy::mounts::Mounted;
+use crate::policy::{Parts, Policy};
 use crate::session::Session;
 use crate::state::boxes;
 use crate::{policy, ui};
@@ -52,6 +52,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
         let carrier = session.carrier();
         let record = boxes::find(&session.layout, &request)?;
         let policy = session.decide(launch, record.as_ref(), false)?;
+        let volume = record.as_ref().map(|record| session.volume(record, policy.user).name).unwrap_or_default();
         let (image, compiled, resolved) = match record {
             Some(record) => {
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
@@ -70,7 +71,8 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
             Carrier::Local(Reach::Descriptor) => Start::Descriptor,
             Carrier::Local(Reach::Mount) => Start::Socket(session.layout.runs().join("RUN/link")),
         };
-        let decided = policy.decide(&session.layout, &session.engine, &image, compiled).named("RUN").started(start);
+        let parts = Parts { image: &image, compiled, volume: &volume };
+        let decided = policy.decide(&session.layout, &session.engine, parts).named("RUN").started(start);
         let run = Cmd::engine(&session.engine, argv::run(&session.engine, decided.plan()));
         steps.push(Step::new("run", "what the policy says", &run));
         plan["resolved"] = resolved;

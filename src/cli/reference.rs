@@ -74,12 +74,13 @@ fn options(launcher: Launcher) -> Vec<Choice> {
 /// All of it.
 pub fn places() -> Vec<Place> {
     let mut places = vec![Place { words: "jitbox".to_owned(), choices: own_commands() }];
-    for command in super::command().get_subcommands() {
+    for (words, command) in super::commands() {
         let mut choices: Vec<Choice> = command.get_arguments().flat_map(own_words).collect();
+        choices.extend(command.get_subcommands().map(|sub| Choice::new(sub.get_name(), about(sub.get_about()))));
         if command.get_arguments().any(clap::Arg::is_trailing_var_arg_set) {
             choices.extend(programs().map(|name| Choice::new(name, "")));
         }
-        places.push(Place { words: format!("jitbox {}", command.get_name()), choices });
+        places.push(Place { words, choices });
     }
     for tool in TOOLS.iter().filter(|tool| !tool.program.ends_with("-safe")) {
         let mut words = format!("jitbox {}", tool.program);

@@ -1,15 +1,17 @@
-//! `jitbox rm`: removes boxes and their images.
+//! `jitbox rm`: removes boxes, with their images and what they keep.
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::state;
 use crate::context::Context;
 use crate::engine::argv;
 use crate::error::{Error, Result};
 use crate::exec::{Cmd, last_words};
 use crate::image::build::image_exists;
 use crate::session::Session;
-use crate::state::boxes;
+use crate::state::boxes::{self, BoxRecord};
+use crate::state::volumes;
 use crate::ui;
 
 /// How long an engine may take to remove an image.
@@ -29,6 +31,7 @@ pub fn run(context: &Context, names: &[String]) -> Result<ExitCode> {
         }
         for record in matching {
             boxes::forget(&session.layout, record)?;
+            forget_state(&session, record)?;
             let shared = boxes::all(&session.layout)?.iter().any(|other| other.image == record.image);
             if shared || !image_exists(&session.engine, &record.image)? {
                 continue;
@@ -43,9 +46,24 @@ pub fn run(context: &Context, names: &[String]) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Removes what the box's package has kept, unless another box of it is left.
+fn forget_state(session: &Session<'_>, record: &BoxRecord) -> Result<()> {
+    let identity = volumes::identity(record);
+    if boxes::all(&session.layout)?.iter().any(|other| volumes::identity(other) == identity) {
+        return Ok(());
+    }
+    for volume in volumes::all(&session.layout)?.into_iter().filter(|volume| volume.identity == identity) {
+        // The box is gone all the same.
+        if let Err(e) = state::remove(session, &volume) {
+            ui::note(&format!("{e} (jitbox state rm {})", volume.name));
+        }
+    }
+    Ok(())
+}
+
 /// Runs the command; if it fails, says in the engine's words why. The engine may still be busy
 /// with the container of a program that has just ended.
-fn removed(command: &Cmd) -> Result<std::result::Result<(), String>> {
+pub fn removed(command: &Cmd) -> Result<std::result::Result<(), String>> {
     let until = Instant::now() + STILL_ENDING;
     loop {
         let output = command.output(&[], LIMIT)?;

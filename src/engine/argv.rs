@@ -7,10 +7,15 @@ use std::ffi::OsString;
 
 use super::{Builder, Engine, Kind};
 use crate::exec::LINK_FD;
-use crate::plan::{BOX_ID, BuildPlan, GUEST, LINK_SOCKET, Limits, Mount, Network, RunPlan, Start, Tmpfs, User};
+use crate::plan::{
+    BOX_ID, BuildPlan, GUEST, LINK_SOCKET, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume,
+};
 
 /// The label on everything that we make: which run it belongs to.
 pub const RUN_LABEL: &str = "io.jitbox.run";
+
+/// The label on volumes: which package keeps its files there.
+pub const STATE_LABEL: &str = "io.jitbox.state";
 
 /// A list of arguments under construction.
 struct Argv(Vec<OsString>);
@@ -92,6 +97,9 @@ pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
     limits(&mut argv, engine, plan.limits);
     for tmpfs in &plan.tmpfs {
         argv.option("--tmpfs", tmpfs_spec(engine, tmpfs));
+    }
+    if let Some(volume) = &plan.volume {
+        argv.option("--mount", volume_spec(engine, volume));
     }
     for mount in &plan.mounts {
         argv.option("--mount", mount_spec(mount));
@@ -226,6 +234,40 @@ fn mount_spec(mount: &Mount) -> OsString {
         spec.extend_from_slice(b",ro=true");
     }
     OsString::from_vec(spec)
+}
+
+/// docker and nerdctl take no mount options for volumes. What they would keep from working does
+/// not work in a box anyway, but for `noexec`.
+fn volume_spec(engine: &Engine, volume: &Volume) -> String {
+    let mut spec = format!("type=volume,src={},dst={STATE_DIR}", volume.name);
+    if engine.kind == Kind::Podman {
+        spec.push_str(if volume.exec { ",nosuid,nodev" } else { ",nosuid,nodev,noexec" });
+    }
+    if !volume.writable {
+        spec.push_str(",ro=true");
+    }
+    spec
+}
+
+/// Makes a volume for the package that `of` names.
+pub fn create_volume(engine: &Engine, name: &str, of: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["volume", "create"]);
+    argv.option("--label", format!("{STATE_LABEL}={of}")).word(name);
+    argv.0
+}
+
+/// Succeeds if the volume is there.
+pub fn volume_exists(engine: &Engine, name: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["volume", "inspect"]);
+    argv.word(name);
+    argv.0
+}
+
+/// Removes a volume with all that is in it.
+pub fn remove_volume(engine: &Engine, name: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["volume", "rm"]);
+    argv.word(name);
+    argv.0
 }
 
 /// `build`: one image.

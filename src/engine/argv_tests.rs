@@ -43,7 +43,7 @@ fn all() -> [(&'static str, Engine); 5] {
 
 fn plan(engine: &Engine, start: Start) -> RunPlan {
     let place = |target: &str| Tmpfs { target: target.into(), size: 64 << 20, exec: false };
-    let mut tmpfs = vec![place("/tmp"), place("/state")];
+    let mut tmpfs = vec![place("/tmp")];
     tmpfs.extend(engine.own_tmpfs().iter().map(|target| place(target)));
     RunPlan {
         name: "jitbox-1-abc".into(),
@@ -51,6 +51,7 @@ fn plan(engine: &Engine, start: Start) -> RunPlan {
         labels: vec![(RUN_LABEL.into(), "jitbox-1-abc".into())],
         user: if engine.maps_user() { User::Mapped } else { User::Caller { uid: 1000, gid: 1000 } },
         mounts: vec![Mount { source: "/srv/a,\"b".into(), target: "/srv/link".into(), writable: false }],
+        volume: Some(Volume { name: "jitbox-state-0123".into(), writable: true, exec: false }),
         tmpfs,
         limits: Limits { memory: 512 << 20, cpus: 1.5, pids: 256, nofile: 4096, files: 64 << 20 },
         network: Network::None,

@@ -153,6 +153,14 @@ pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool) -> Passed {
             None => {}
         }
     }
+    // Whoever sets such a variable knows better than the recipe.
+    let set = |name: &str| values.iter().any(|own| own.name == *name);
+    let recipe: Vec<_> = asked.recipe_environment.iter().filter(|(name, _)| !set(name)).cloned().collect();
+    values.extend(recipe.into_iter().map(|(name, value)| Variable {
+        name: name.into(),
+        value: value.into(),
+        why: Reason::Recipe,
+    }));
     Passed { values, held_back }
 }
 
@@ -190,6 +198,10 @@ fn own(asked: &Asked<'_>, network: Network, mounts: bool) -> Vec<Variable> {
         ("TMPDIR".into(), "/tmp".into()),
         ("TERM".into(), term),
     ];
+    if asked.keeps {
+        // What can be made again need not be kept.
+        own.push(("XDG_CACHE_HOME".into(), "/tmp/cache".into()));
+    }
     if mounts {
         // A mounted repository's owner is rarely the box's user; git works on it all the same
         // (git-config(1), safe.directory and GIT_CONFIG_COUNT).

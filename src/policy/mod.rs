@@ -5,6 +5,7 @@ pub mod deny;
 pub mod environment;
 pub mod grant;
 pub mod guard;
+pub mod kept;
 pub mod level;
 pub mod lines;
 pub mod mounts;
@@ -28,7 +29,8 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::launch::Tighten;
-use crate::plan::{COMPILED, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User};
+use crate::plan::{COMPILED, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume};
+use crate::state::volumes::VolumeRecord;
 use crate::state::{Layout, store};
 use deny::Places;
 use environment::Variable;
@@ -103,6 +105,10 @@ pub struct Asked<'a> {
     pub login_variables: BTreeSet<String>,
     /// The environment that we were given.
     pub environment: Vec<(OsString, OsString)>,
+    /// What the package writes to its home is kept.
+    pub keeps: bool,
+    /// Variables that the package's recipe sets.
+    pub recipe_environment: Vec<(String, String)>,
     /// The working directory.
     pub cwd: &'a Path,
     /// The user's ids.
@@ -111,6 +117,16 @@ pub struct Asked<'a> {
     pub terminal: bool,
     /// How many processors there are.
     pub processors: usize,
+}
+
+/// What a box is made of.
+pub struct Parts<'a> {
+    /// The image, by name.
+    pub image: &'a str,
+    /// The byte code of the box's program.
+    pub compiled: Option<PathBuf>,
+    /// The volume's name, if there is anything to keep.
+    pub volume: &'a str,
 }
 
 /// What one run may do, and why.
@@ -141,6 +157,8 @@ pub struct Policy {
     /// For how long its streams may be silent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub idle: Option<Duration>,
+    /// What it writes to its home is kept.
+    pub keeps: bool,
     /// File systems in memory.
     pub tmpfs: Vec<Tmpfs>,
     /// Names of the variables that it gets, and why.
@@ -172,15 +190,17 @@ impl Policy {
         self.mounts.iter().map(seen).collect()
     }
 
-    /// The container for this run, with the byte code in `compiled`.
-    pub fn decide(&self, layout: &Layout, engine: &Engine, image: &str, compiled: Option<PathBuf>) -> Decided {
-        let compiled = compiled.map(|source| Mount { source, target: COMPILED.into(), writable: false });
+    /// The container for this run.
+    pub fn decide(&self, layout: &Layout, engine: &Engine, parts: Parts<'_>) -> Decided {
+        let compiled = parts.compiled.map(|source| Mount { source, target: COMPILED.into(), writable: false });
+        let volume = self.keeps.then(|| Volume { name: parts.volume.to_owned(), writable: true, exec: false });
         Decided(RunPlan {
             name: String::new(),
-            image: image.to_owned(),
+            image: parts.image.to_owned(),
             labels: Vec::new(),
             user: self.user,
             mounts: self.mounts.iter().map(|mounted| mounted.mount.clone()).chain(compiled).collect(),
+            volume,
             tmpfs: self.tmpfs.clone(),
             limits: self.limits,
             network: self.network,
@@ -214,7 +234,8 @@ pub fn decide(asked: Asked<'_>) -> Policy {
             memory: if enforces.memory { 0 } else { limits.memory },
             pids: if enforces.pids { 0 } else { limits.pids },
         },
-        tmpfs: tmpfs(asked.engine, asked.config.limits.tmp),
+        keeps: asked.keeps,
+        tmpfs: tmpfs(asked.engine, asked.config.limits.tmp, asked.keeps),
         environment: passed.values.iter().map(|v| (v.name.to_string_lossy().into_owned(), v.why.clone())).collect(),
         held_back: passed.held_back,
         values: passed.values,
@@ -266,9 +287,10 @@ fn limits(asked: &Asked<'_>) -> (Limits, BTreeMap<&'static str, Reason>) {
     (limits, BTreeMap::from([("memory", memory_why), ("cpus", cpus_why), ("pids", pids_why)]))
 }
 
-fn tmpfs(engine: &Engine, size: u64) -> Vec<Tmpfs> {
+fn tmpfs(engine: &Engine, size: u64, volume: bool) -> Vec<Tmpfs> {
     let place = |target: &str, size| Tmpfs { target: target.to_owned(), size, exec: false };
-    let mut all = vec![place("/tmp", size), place(STATE_DIR, size)];
+    let mut all = vec![place("/tmp", size)];
+    all.extend((!volume).then(|| place(STATE_DIR, size)));
     // Where the engine would otherwise make writable, executable, unlimited ones by itself.
     all.extend(engine.own_tmpfs().iter().map(|target| place(target, SMALL)));
     all
@@ -302,6 +324,15 @@ pub fn looking(layout: &Layout, engine: &Engine, image: &str) -> Decided {
     Decided(bare(layout, engine, image))
 }
 
+/// The container that reads what a package has kept.
+pub fn reading(layout: &Layout, engine: &Engine, image: &str, volume: &VolumeRecord) -> Decided {
+    let mut plan = bare(layout, engine, image);
+    plan.tmpfs.retain(|place| place.target != STATE_DIR);
+    plan.volume = Some(Volume { name: volume.name.clone(), writable: false, exec: false });
+    plan.user = volume.user;
+    Decided(plan)
+}
+
 fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
     RunPlan {
         name: String::new(),
@@ -309,7 +340,8 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
         labels: Vec::new(),
         user: User::Nobody,
         mounts: Vec::new(),
-        tmpfs: tmpfs(engine, 64 << 20),
+        volume: None,
+        tmpfs: tmpfs(engine, 64 << 20, false),
         limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE, files: 64 << 20 },
         network: Network::None,
         seccomp: seccomp_file(layout, engine),

@@ -167,6 +167,8 @@ impl World {
             guards: &guards,
             named: &named,
             login_variables: ["LOGIN".to_owned()].into(),
+            keeps: false,
+            recipe_environment: Vec::new(),
             environment: all.map(|name| (name.into(), "value".into())).collect(),
             cwd: Path::new(&self.cwd),
             ids: (self.uid, self.uid),

@@ -25,6 +25,8 @@ pub enum Reason {
     Config,
     /// The line itself says so.
     Line,
+    /// The package's recipe says so.
+    Recipe,
     /// The client's entry for the program, or its small environment.
     Client,
     /// The user was asked, and said yes.
@@ -47,6 +49,7 @@ impl fmt::Display for Reason {
             Self::Grant { since, reason: None } => write!(f, "your grant of {since}"),
             Self::Grant { since, reason: Some(reason) } => write!(f, "your grant of {since}: {reason}"),
             Self::Config => f.write_str("config.toml"),
+            Self::Recipe => f.write_str("the package's recipe"),
             Self::Line => f.write_str("the line itself"),
             Self::Client => f.write_str("the client's entry for it"),
             Self::Answer => f.write_str("your answer"),

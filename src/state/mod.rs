@@ -9,6 +9,7 @@
 //!                     a build's secrets; in the runtime directory if there is one
 //! builds/NAME/        what one build reads: its context
 //! locks/KEY           held while a box is built
+//! volumes/NAME.json   one volume of an engine, in which a package keeps its files
 //! seccomp/HASH.json   the seccomp profile, as a file for the engines to read
 //! set-aside/          files that could not be read, for a person to look at
 //! ```
@@ -23,6 +24,7 @@ pub mod grants;
 pub mod lock;
 pub mod runs;
 pub mod store;
+pub mod volumes;
 
 use std::path::{Path, PathBuf};
 
@@ -93,6 +95,16 @@ impl Layout {
     /// directory is preferred to a home directory.
     pub fn runs(&self) -> PathBuf {
         self.runtime.as_deref().unwrap_or(&self.root).join("runs")
+    }
+
+    /// The folder of volumes.
+    pub fn volumes(&self) -> PathBuf {
+        self.root.join("volumes")
+    }
+
+    /// One volume's record.
+    pub fn volume(&self, name: &str) -> PathBuf {
+        self.volumes().join(format!("{name}.json"))
     }
 
     /// The lock that is held while the box is built.

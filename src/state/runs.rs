@@ -204,7 +204,7 @@ fn owner_in_name(dir: &Path) -> Option<u32> {
 }
 
 /// One endpoint of one engine.
-fn engine_key(engine: &Engine) -> String {
+pub fn engine_key(engine: &Engine) -> String {
     let mut key = engine.program.to_string_lossy().into_owned();
     for word in &engine.endpoint {
         key.push(' ');

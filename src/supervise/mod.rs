@@ -9,6 +9,7 @@ mod stdio;
 pub mod strays;
 mod terminal;
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
 
@@ -76,6 +77,15 @@ pub fn run(job: Job<'_>) -> Result<Outcome> {
     on_runtime(async {
         let streams = Streams::inherited()?;
         Supervisor::start(job, streams).await?.stay().await
+    })
+}
+
+/// Starts the box with nothing on its input, and `output` as its output.
+pub fn run_into(job: Job<'_>, output: OwnedFd) -> Result<Outcome> {
+    on_runtime(async {
+        let own = Streams::inherited()?;
+        let null = std::fs::File::open("/dev/null").map_err(|e| Error::failed("can't read nothing").because(e))?;
+        Supervisor::start(job, Streams { stdin: null.into(), stdout: output, ..own }).await?.stay().await
     })
 }
 

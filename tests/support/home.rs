@@ -230,6 +230,7 @@ fn own(path: &Path, uid: u32, gid: u32) -> std::io::Result<()> {
 
 impl Drop for Home {
     fn drop(&mut self) {
+        self.remove_volumes();
         if !self.pooled || std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.dir);
             return;
@@ -302,6 +303,29 @@ pub fn clear_up() {
 }
 
 impl Home {
+    /// The names of the volumes that packages have here.
+    pub fn volumes(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.data().join("volumes")).into_iter().flatten().flatten();
+        entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned())).collect()
+    }
+
+    /// The engine has no volume of a test's when it is over.
+    fn remove_volumes(&self) {
+        for name in self.volumes() {
+            // The container of a killed program may be in the way for a moment.
+            for _ in 0..50 {
+                let removed = self.lane.engine_command(&["volume", "rm", &name]).output();
+                if removed.is_ok_and(|output| output.status.success()) {
+                    break;
+                }
+                if self.lane.engine_says(&["volume", "inspect", &name]).is_empty() {
+                    break;
+                }
+                std::thread::sleep(std::time::Duration::from_millis(200));
+            }
+        }
+    }
+
     /// `jitbox rm` of every box, with its image.
     pub fn remove_boxes(&self) {
         let listed = run(self.shim("jitbox", ["ls", "--json"]), b"");

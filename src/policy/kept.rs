@@ -1,0 +1,19 @@
+//! Whose files are kept between runs.
+
+use crate::config::Config;
+use crate::package::PinnedPackage;
+use crate::policy::level::Level;
+
+/// Whether what the package writes to its home is kept. The user's list (`[state] keep`) counts
+/// alone, at level strict too. Without one: MCP servers and packages whose recipe says so, which
+/// are useless without what they wrote; of a plain command nothing is left.
+pub fn kept(config: &Config, level: Level, packages: &[PinnedPackage], server: bool) -> bool {
+    let Some(first) = packages.first() else {
+        return false;
+    };
+    match &config.state.keep {
+        // A name is only a registry's to give.
+        Some(listed) => first.source().is_none() && listed.contains(&format!("{}:{}", first.ecosystem(), first.name())),
+        None => server && level != Level::Strict,
+    }
+}
