@@ -104,7 +104,8 @@ mod tests {
             ("pkg @ file:///pkg.whl", "an archive on this machine"),
             ("https://h.example/pkg.whl", "no one commit"),
             ("git+https://h.example/o/r@main", "no one commit"),
-            ("root:x:0:0:root:/root:/bin/sh", "not a"),
+            ("root:x:0:0:root:/root:/bin/sh", "a folder on this machine"),
+            ("root:x:0:0", "not a requirement"),
             ("pkg; nonsense", "not a condition"),
             ("a b", "not a requirement"),
         ] {
