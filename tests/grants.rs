@@ -18,7 +18,8 @@ pub const CASES: &[Case] = &[
     Case::new("guarded", guarded),
     Case::new("strict", strict),
     Case::new("relaxed", relaxed),
-    Case::new("exchanged", exchanged),
+    // A nerdctl that is a script is taken for a way into a virtual machine.
+    Case::new("exchanged", exchanged).on(|lane| lane.engine() != "nerdctl"),
     Case::new("not_by_the_line", not_by_the_line),
     Case::new("variables", variables),
     Case::new("question", question).on(|lane| !lane.is_gvisor()),
