@@ -26,6 +26,8 @@ fn say(text: &str) {
 
 /// One line about what is going on.
 pub fn note(text: &str) {
+    // Names of files and the like are somebody else's choice, and not for a terminal to obey.
+    let text = text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
     say(&format!("{}: {text}", name()));
 }
 
