@@ -110,7 +110,7 @@ fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> 
 /// What a person should know before the program starts; nothing in the normal case.
 fn announce(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<()> {
     for (path, why) in &policy.not_mounted {
-        ui::note(&format!("`{}` {why}", ui::plainly(path)));
+        ui::note(&format!("`{}` {why}", path.display()));
     }
     if !policy.held_back.is_empty() {
         let names = policy.held_back.join(", ");
@@ -135,17 +135,14 @@ fn announce(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: 
 /// it failed, that it could not write where it was told to work.
 fn look_back(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: &Policy, end: End) -> Result<()> {
     for made in policy.watched.iter().filter(|path| path.symlink_metadata().is_ok()) {
-        ui::note(&format!("the program made `{}`: look at it before anything else does", ui::plainly(made)));
+        ui::note(&format!("the program made `{}`: look at it before anything else does", made.display()));
     }
     let by_default = |mounted: &&Mounted| !mounted.mount.writable && matches!(mounted.why, Reason::Level(_));
     let read_only = policy.mounts.iter().find(by_default);
     if let (End::Exited(1..), Some(mounted), false) = (end, read_only, record.mcp) {
         let named = session.grantee(launch, Some(record))?.named;
         if let Some(command) = named.command("--write", &mounted.mount.source) {
-            ui::note(&format!(
-                "`{}` was read-only (to let it write there: {command})",
-                ui::plainly(&mounted.mount.target)
-            ));
+            ui::note(&format!("`{}` was read-only (to let it write there: {command})", mounted.mount.target.display()));
         }
     }
     Ok(())

@@ -38,7 +38,7 @@ impl Session<'_> {
         }
         let names: Vec<&str> = holders.iter().map(|holder| holder.package.as_str()).collect();
         let question =
-            format!("may {} write in {}? [y = this time, N = no, always]", names.join(" + "), here.real.display());
+            format!("may {} write in {}? [y = this time, N = no, always]", names.join(" + "), ui::plainly(&here.real));
         let (yes, remembered) = match ui::ask(&question).as_deref().map(str::trim) {
             Some("y" | "Y" | "yes") => return Ok(true),
             Some("always" | "a" | "A") => (true, What::Work(here.real.clone())),
