@@ -65,7 +65,7 @@ impl Session<'_> {
             Ecosystem::Npm => locked.bins.iter().map(|bin| (bin.clone(), None)).collect(),
             Ecosystem::Pypi => {
                 progress.phase("looking");
-                build::parse_programs(&self.read_file(&image, build::PROGRAMS)?)?
+                build::parse_programs(&self.look(&image, &["/bin/cat", build::PROGRAMS])?)?
             }
         };
         let record = BoxRecord::new(
@@ -255,16 +255,16 @@ impl Session<'_> {
         })
     }
 
-    /// Reads a file of an image, in a box like any other.
-    fn read_file(&self, image: &str, path: &str) -> Result<Vec<u8>> {
+    /// What a program of an image says, in a box like any other.
+    pub fn look(&self, image: &str, argv: &[&str]) -> Result<Vec<u8>> {
         policy::write_seccomp(&self.layout, &self.engine)?;
         let job = Job {
             engine: &self.engine,
             layout: &self.layout,
             plan: policy::looking(&self.layout, &self.engine, image),
             launch: Program {
-                argv: vec![b"/bin/cat".to_vec(), path.as_bytes().to_vec()],
-                env: Vec::new(),
+                argv: argv.iter().map(|word| word.as_bytes().to_vec()).collect(),
+                env: vec![b"PATH=/usr/bin:/bin".to_vec()],
                 cwd: STATE_DIR.as_bytes().to_vec(),
                 stdio: Stdio::Framed,
                 grace_ms: 0,
@@ -279,7 +279,7 @@ impl Session<'_> {
         self.learn(&outcome);
         match outcome.end {
             End::Exited(0) => Ok(bytes),
-            end => Err(Error::failed(format!("can't read `{path}` of the image")).because(format!("{end:?}"))),
+            end => Err(Error::failed(format!("can't look into `{image}`")).because(format!("{end:?}"))),
         }
     }
 }
