@@ -2,15 +2,21 @@
 //! it can do, and what to type for what is missing.
 
 mod checks;
+mod hardening;
 
 use serde::Serialize;
 
-use self::checks::{builder, carrier, carrier_check, failed, fine, limits, records, settings_check, sockets, sub_ids};
+use self::checks::{
+    builder, carrier, carrier_check, cgroups, failed, fine, kernel_check, limits, records, runtimes, settings_check,
+    sockets, sub_ids,
+};
+use self::hardening::Property;
 use crate::config::Config;
 use crate::context::Context;
 use crate::engine::detect::{self, Found, Survey};
 use crate::engine::{Facts, Kind};
 use crate::error::Error;
+use crate::session::Session;
 use crate::state::Layout;
 
 /// Everything, as `--json` prints it. Fields are added, never renamed or removed, as long as
@@ -29,6 +35,10 @@ pub struct Report {
     pub engines: Vec<Row>,
     /// What was checked.
     pub checks: Vec<Check>,
+    /// What holds a program in, as seen from a box; nothing before there is any.
+    pub hardening: Vec<Property>,
+    /// All of that holds, as far as it can be seen; none if there is no box yet.
+    pub hardened: Option<bool>,
 }
 
 /// The engine that is used.
@@ -74,7 +84,8 @@ pub struct Row {
 /// One thing that was checked.
 #[derive(Debug, Serialize)]
 pub struct Check {
-    /// Its name, for programs: `settings`, `records`, `sockets`, `engine`, `limits`, `builder`, `carrier`, `sub-ids`.
+    /// Its name, for programs: `settings`, `records`, `sockets`, `engine`, `limits`, `builder`,
+    /// `carrier`, `kernel`, `runtimes`, `cgroups`, `sub-ids`, `box`.
     pub id: &'static str,
     /// What was checked, in words.
     pub what: &'static str,
@@ -101,13 +112,39 @@ pub fn examine(context: &Context) -> Report {
             (None, Vec::new())
         }
     };
+    let usable = chosen.is_some() && !broken;
+    let hardening = if usable { look_from_inside(context, &mut checks) } else { Vec::new() };
     Report {
         format: 1,
         jitbox: env!("CARGO_PKG_VERSION"),
-        usable: chosen.is_some() && !broken,
+        usable,
         chosen,
         engines,
         checks,
+        hardened: (!hardening.is_empty()).then(|| hardening.iter().all(|property| property.ok != Some(false))),
+        hardening,
+    }
+}
+
+/// Has a short box look at itself.
+fn look_from_inside(context: &Context, checks: &mut Vec<Check>) -> Vec<Property> {
+    const WHAT: &str = "a short box shows what holds it in";
+    match Session::open(context).and_then(|session| hardening::examine(&session)) {
+        Ok(Some(properties)) => {
+            let holds = properties.iter().filter(|property| property.ok == Some(true)).count();
+            let fails = properties.iter().filter(|property| property.ok == Some(false)).count();
+            let detail = format!("{holds} of {} properties hold, {fails} do not", properties.len());
+            checks.push(Check { id: "box", what: WHAT, ok: fails == 0, detail, fix: None });
+            properties
+        }
+        Ok(None) => {
+            checks.push(fine("box", WHAT, "not yet: there is no box on this engine (npx-safe -y cowsay hi makes one)"));
+            Vec::new()
+        }
+        Err(error) => {
+            checks.push(failed("box", WHAT, &error));
+            Vec::new()
+        }
     }
 }
 
@@ -126,7 +163,8 @@ fn summary(survey: Survey, context: &Context, checks: &mut Vec<Check>) -> (Optio
     let kind = engine.kind.name();
     let detail = format!("{kind} {} at {} ({why})", engine.facts.version, engine.program.display());
     checks.push(fine("engine", "a container engine", detail));
-    checks.extend([limits(engine), builder(engine), carrier_check(engine)]);
+    checks.extend([limits(engine), builder(engine), carrier_check(engine), kernel_check(engine), runtimes(engine)]);
+    checks.extend(cgroups(context));
     checks.extend(sub_ids(context, engine));
     let (carrier, carrier_why) = carrier(engine);
     let chosen = Chosen {
@@ -182,6 +220,17 @@ impl Report {
             let mark = if check.ok { "ok" } else { "NO" };
             lines.push(format!("  {mark} {:<9} {}: {}", check.id, check.what, check.detail));
             lines.extend(check.fix.iter().map(|fix| format!("       type: {fix}")));
+        }
+        if !self.hardening.is_empty() {
+            lines.extend([String::new(), "a box, from inside".into()]);
+        }
+        for property in &self.hardening {
+            let mark = match property.ok {
+                Some(true) => "ok",
+                Some(false) => "NO",
+                None => "--",
+            };
+            lines.push(format!("  {mark} {:<17} {}: {}", property.id, property.what, property.detail));
         }
         let verdict = if self.usable { "packages can be run" } else { "packages can't be run" };
         lines.extend([String::new(), verdict.into()]);

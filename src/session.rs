@@ -193,6 +193,7 @@ impl<'a> Session<'a> {
         self.make_volume(record, policy)?;
         let carrier = self.carrier();
         let outcome = match self.start(launch, record, policy, carrier) {
+            Err(e) if self.engine.lacks_runtime(&e.to_string()) => return Err(self.no_runtime(&e)),
             Err(e) if e.kind == Kind::Engine => {
                 // The image may be gone, or was never made on this engine: ask, and make it.
                 match build::image_exists(&self.engine, &record.image) {
@@ -258,6 +259,17 @@ impl<'a> Session<'a> {
             idle: None,
         };
         Ok(supervise::run_into(job, target)?.end)
+    }
+
+    /// The runtime is the user's wish to be held in better: nothing runs without it.
+    fn no_runtime(&self, failed: &Error) -> Error {
+        let name = self.engine.runtime.as_deref().unwrap_or_default();
+        let kind = self.engine.kind.name();
+        let error = Error::refused(format!("`runtime = \"{name}\"` in config.toml: this {kind} has no such runtime"));
+        error
+            .because(failed)
+            .hint(format!("install it and make it known to {kind}, or take the line out of config.toml"))
+            .hint("`jitbox doctor` says which are here")
     }
 
     /// What is believed about the engine may be wrong: it is asked anew, and a dead one says

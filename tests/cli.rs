@@ -22,6 +22,8 @@ pub const CASES: &[Case] = &[
     Case::new("ls", ls),
     Case::new("rm", rm),
     Case::new("log", log),
+    Case::new("hardening", hardening),
+    Case::new("missing_runtime", missing_runtime),
     Case::new("doctor", doctor),
     Case::new("not_found", not_found),
     Case::new("one_box_for_each_form", one_box_for_each_form),
@@ -229,8 +231,43 @@ fn doctor(lane: &'static Lane) {
         other => other,
     };
     assert_eq!(report["chosen"]["carrier"], carrier);
+    assert!(report["hardened"].is_null() && report["hardening"].as_array().unwrap().is_empty(), "{report}");
     let text = run(home.shim("jitbox", ["doctor"]), b"").ok().text();
     assert!(text.contains("packages can be run"), "{text}");
+}
+
+/// A runtime that the engine does not have is refused by name, and nothing runs without it.
+fn missing_runtime(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    for name in ["kata", "/no/such/runtime"] {
+        home.write("config/jitbox/config.toml", &format!("runtime = \"{name}\"\n"));
+        let done = run(home.node("console.log('RAN')", &[]), b"").ended(126);
+        assert!(!done.text().contains("RAN"));
+        assert!(done.stderr.contains(name) && done.stderr.contains("no such runtime"), "{}", done.stderr);
+    }
+}
+
+/// With a box there, every property is tested by one.
+fn hardening(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    let report = json(&run(home.shim("jitbox", ["doctor", "--json"]), b""));
+    let rows = report["hardening"].as_array().unwrap();
+    assert_eq!(report["hardened"], true, "{:#?}", rows.iter().filter(|row| row["ok"] == false).collect::<Vec<_>>());
+    let holds = |id: &str| rows.iter().find(|row| row["id"] == id).unwrap_or_else(|| panic!("no {id}"))["ok"].clone();
+    let mut sure = vec!["user", "capabilities", "namespaces", "kernel", "read-only", "noexec", "devices", "sockets"];
+    sure.extend(["network", "processes", "core", "proc"]);
+    if !lane.is_gvisor() {
+        sure.extend(["no-new-privileges", "seccomp"]);
+    }
+    for id in sure {
+        assert_eq!(holds(id), true, "{id}: {rows:#?}");
+    }
+    for limit in ["memory", "pids", "cpus"] {
+        let enforced = report["chosen"]["facts"]["enforces"][limit] == true && !lane.is_gvisor();
+        assert_eq!(holds(limit), if enforced { Value::from(true) } else { Value::Null }, "{limit}: {rows:#?}");
+    }
+    let text = run(home.shim("jitbox", ["doctor"]), b"").ok().text();
+    assert!(text.contains("a box, from inside") && text.contains("ok capabilities"), "{text}");
 }
 
 fn not_found(lane: &'static Lane) {

@@ -5,7 +5,8 @@ use crate::doctor;
 use crate::error::{Doing, Result};
 use crate::ui;
 
-/// Prints the report; 0 if packages can be run, else 1.
+/// Prints the report; 0 if packages can be run and nothing that should hold them in is missing,
+/// else 1.
 pub fn run(context: &Context, json: bool) -> Result<u8> {
     let report = doctor::examine(context);
     if json {
@@ -13,5 +14,5 @@ pub fn run(context: &Context, json: bool) -> Result<u8> {
     } else {
         ui::answer(&report.text());
     }
-    Ok(u8::from(!report.usable))
+    Ok(u8::from(!report.usable || report.hardened == Some(false)))
 }

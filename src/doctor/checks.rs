@@ -113,6 +113,48 @@ pub(super) fn carrier_check(engine: &Engine) -> Check {
     fine("carrier", "how boxes are reached", format!("{name}: {why}"))
 }
 
+pub(super) fn kernel_check(engine: &Engine) -> Check {
+    let product = engine.facts.product.iter().map(|product| format!("{product}; ")).collect::<String>();
+    fine("kernel", "whose kernel boxes have", format!("{product}{}", super::hardening::kernel(engine)))
+}
+
+/// Runtimes that put more than the kernel's own walls around a box, by the names of their programs.
+const STRONGER: [(&str, &str); 3] = [("runsc", "runsc"), ("kata-runtime", "kata"), ("krun", "krun")];
+
+pub(super) fn runtimes(engine: &Engine) -> Check {
+    const WHAT: &str = "runtimes that hold boxes in better";
+    let there = |(program, name): &(&'static str, &'static str)| {
+        let found = ["/usr/local/bin", "/usr/bin", "/usr/local/sbin", "/usr/sbin", "/opt/kata/bin"]
+            .into_iter()
+            .any(|dir| Path::new(dir).join(program).exists());
+        // krun is crun's, which only podman drives.
+        (found && (*name != "krun" || engine.kind == Kind::Podman)).then_some(*name)
+    };
+    let found: Vec<&str> = STRONGER.iter().filter_map(there).collect();
+    let used = engine.runtime.as_ref().map(|runtime| format!("{runtime} is used"));
+    let more = match &found[..] {
+        [] => "none of runsc, kata and krun is installed here".to_owned(),
+        names => format!("runtime = \"{}\" in config.toml would use it", names.join("\" or \"")),
+    };
+    fine("runtimes", WHAT, used.unwrap_or(more))
+}
+
+/// How this machine's limits work, and what of them is this user's to give.
+pub(super) fn cgroups(context: &Context) -> Option<Check> {
+    const WHAT: &str = "the machine's cgroups";
+    let root = Path::new("/sys/fs/cgroup");
+    if !root.exists() {
+        return None;
+    }
+    let Ok(all) = std::fs::read_to_string(root.join("cgroup.controllers")) else {
+        return Some(fine("cgroups", WHAT, "version 1: root's engines limit, rootless ones can't"));
+    };
+    let uid = context.uid;
+    let own = root.join(format!("user.slice/user-{uid}.slice/user@{uid}.service/cgroup.controllers"));
+    let own = std::fs::read_to_string(own).map_or("nothing".to_owned(), |text| text.trim().to_owned());
+    Some(fine("cgroups", WHAT, format!("version 2 ({}); delegated to this user: {own}", all.trim())))
+}
+
 /// Rootless podman maps users of a box to sub-ids.
 pub(super) fn sub_ids(context: &Context, engine: &Engine) -> Option<Check> {
     const WHAT: &str = "the user has ids for users in boxes";

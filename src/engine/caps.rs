@@ -83,6 +83,16 @@ impl Engine {
         self.runtime.is_some() && self.facts.same_kernel == Some(false)
     }
 
+    /// Whether `words` of this engine say that it has no such OCI runtime as the user's. docker
+    /// 20.10: "Unknown runtime specified"; later: "unknown or invalid runtime name"; podman: "OCI
+    /// runtime "x" not found", "no valid executable found for OCI runtime"; nerdctl: "failed to
+    /// resolve runtime path".
+    pub fn lacks_runtime(&self, words: &str) -> bool {
+        let words = words.to_ascii_lowercase();
+        let missing = ["unknown", "invalid", "not found", "no valid executable", "failed to resolve"];
+        self.runtime.is_some() && words.contains("runtime") && missing.iter().any(|said| words.contains(said))
+    }
+
     /// The engine itself says that it enforces all limits.
     pub fn enforces_all(&self) -> bool {
         let e = self.facts.enforces;

@@ -19,8 +19,8 @@ use crate::supervise::{self, Job};
 /// How much a program's list of executables may be.
 const MAX_PROGRAMS: usize = 1 << 20;
 
-/// How long a file may take to be read, the container included.
-const READ_LIMIT: Duration = Duration::from_secs(60);
+/// How long looking may take, the container included.
+const LOOK_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long a program may take to be compiled. What runs it gives it less; this is for one that
 /// stops what runs it.
@@ -29,8 +29,12 @@ const COMPILE_LIMIT: Duration = Duration::from_secs(10);
 impl Session<'_> {
     /// Reads which programs an image of PyPI packages has.
     pub(super) fn programs(&self, image: &str) -> Result<Vec<u8>> {
-        let argv = ["/bin/cat", build::PROGRAMS];
-        self.look(image, &argv, &[], (MAX_PROGRAMS, READ_LIMIT))
+        self.look(image, &["/bin/cat", build::PROGRAMS])
+    }
+
+    /// What a program of an image says.
+    pub fn look(&self, image: &str, argv: &[&str]) -> Result<Vec<u8>> {
+        self.capture(image, argv, &["PATH=/usr/bin:/bin"], (MAX_PROGRAMS, LOOK_LIMIT))
     }
 
     /// Has node compile the box's program. A box without byte code only starts slower, so what
@@ -50,7 +54,7 @@ impl Session<'_> {
         let message = if record.mcp { FIRST_MESSAGE } else { "" };
         let argv = ["node", "-e", DRIVER, path, message];
         let environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/state", "TMPDIR=/tmp"];
-        let archive = self.look(&record.image, &argv, &environment, (compiled::MAX_BYTES, COMPILE_LIMIT))?;
+        let archive = self.capture(&record.image, &argv, &environment, (compiled::MAX_BYTES, COMPILE_LIMIT))?;
         // A node before 22.1 writes none.
         if archive.is_empty() { Ok(()) } else { compiled::keep(&archive, &dir) }
     }
@@ -61,7 +65,13 @@ impl Session<'_> {
         self.engine.facts.same_kernel != Some(false) && !Path::new("/sys/fs/selinux/enforce").exists()
     }
 
-    fn look(&self, image: &str, argv: &[&str], env: &[&str], (most, patience): (usize, Duration)) -> Result<Vec<u8>> {
+    fn capture(
+        &self,
+        image: &str,
+        argv: &[&str],
+        env: &[&str],
+        (most, patience): (usize, Duration),
+    ) -> Result<Vec<u8>> {
         policy::write_seccomp(&self.layout, &self.engine)?;
         let bytes = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
         let job = Job {
