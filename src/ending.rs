@@ -56,8 +56,8 @@ fn met(outcome: &Outcome, limits: &Limits, idle: Option<Duration>) -> Vec<(Strin
         }
     }
     met.extend(full(usage, limits.files));
-    if usage.throttled >= THROTTLED && usage.throttled * OF_PERIODS >= usage.periods {
-        let percent = usage.throttled * 100 / usage.periods.max(1);
+    if usage.throttled >= THROTTLED && usage.throttled.saturating_mul(OF_PERIODS) >= usage.periods {
+        let percent = usage.throttled.saturating_mul(100) / usage.periods.max(1);
         let what = format!("the processors were used up in {percent} % of the time");
         met.push((what, Some(format!("cpus = {}", limits.cpus * 2.0))));
     }

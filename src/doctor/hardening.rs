@@ -80,7 +80,20 @@ fn judge(text: &str, limits: Limits, engine: &Engine) -> Vec<Property> {
     all.extend(files(&said));
     all.extend(surroundings(&said));
     all.extend(kept_limits(&said, limits, engine));
+    if engine.facts.same_kernel == Some(false) {
+        all.iter_mut().for_each(in_its_own_kernel);
+    }
     all
+}
+
+/// What a kernel of the box's own allows is nothing that the host's does: gVisor has no use for
+/// our filter, and makes namespaces and devices of its own.
+fn in_its_own_kernel(property: &mut Property) {
+    let of_the_kernel = ["no-new-privileges", "seccomp", "namespaces", "kernel", "devices", "proc"];
+    if property.ok == Some(false) && of_the_kernel.contains(&property.id) {
+        property.ok = None;
+        property.detail.push_str(", in a kernel of its own");
+    }
 }
 
 fn property(id: &'static str, what: &'static str, ok: bool, detail: impl Into<String>) -> Property {
@@ -284,5 +297,15 @@ mod tests {
         let all = judge(WELL, limits, &engine(false));
         let memory = all.iter().find(|property| property.id == "memory").unwrap();
         assert!(memory.ok.is_none() && memory.detail.contains("watches"));
+    }
+
+    #[test]
+    fn another_kernels_words_are_its_own() {
+        let limits = Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: 4096, files: 64 << 20 };
+        let mut own = engine(true);
+        own.facts.same_kernel = Some(false);
+        let text = WELL.replace("Seccomp:\t2", "Seccomp:\t0").replace("exec no", "exec ok");
+        let wrong = judge(&text, limits, &own).into_iter().filter(|property| property.ok == Some(false));
+        assert_eq!(wrong.map(|property| property.id).collect::<Vec<_>>(), ["noexec"]);
     }
 }

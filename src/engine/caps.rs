@@ -88,9 +88,14 @@ impl Engine {
     /// runtime "x" not found", "no valid executable found for OCI runtime"; nerdctl: "failed to
     /// resolve runtime path".
     pub fn lacks_runtime(&self, words: &str) -> bool {
-        let words = words.to_ascii_lowercase();
-        let missing = ["unknown", "invalid", "not found", "no valid executable", "failed to resolve"];
-        self.runtime.is_some() && words.contains("runtime") && missing.iter().any(|said| words.contains(said))
+        let said = |text: &str| words.to_ascii_lowercase().contains(text);
+        self.runtime.as_ref().is_some_and(|name| {
+            said("unknown runtime")
+                || said("unknown or invalid runtime")
+                || said("no valid executable found for oci runtime")
+                || said("failed to resolve runtime path")
+                || said(&format!("oci runtime \"{}\" not found", name.to_ascii_lowercase()))
+        })
     }
 
     /// The engine itself says that it enforces all limits.

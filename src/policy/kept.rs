@@ -5,8 +5,8 @@ use crate::package::PinnedPackage;
 use crate::policy::level::Level;
 
 /// Whether what the package writes to its home is kept. The user's list (`[state] keep`) counts
-/// alone, at level strict too. Without one: MCP servers and packages whose recipe says so, which
-/// are useless without what they wrote; of a plain command nothing is left.
+/// alone, at level strict too. Without one: MCP servers, which may be useless without what they
+/// wrote; of a plain command nothing is left.
 pub fn kept(config: &Config, level: Level, packages: &[PinnedPackage], server: bool) -> bool {
     let Some(first) = packages.first() else {
         return false;
