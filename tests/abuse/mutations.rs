@@ -25,6 +25,7 @@ pub struct Mutation {
     on: &'static [&'static str],
 }
 
+const MOUNT: &str = "mount: read-only";
 const BOTH: &[&str] = &["docker", "podman"];
 
 const fn drops(name: &'static str, edit: &'static str, noticed_by: &'static [&'static str]) -> Mutation {
@@ -39,7 +40,9 @@ pub const MUTATIONS: &[Mutation] = &[
     drops("no new privileges", "s/^--security-opt=no-new-privileges$//", &["20d", "21"]),
     drops("seccomp", "s/^--security-opt=seccomp=.*$//", &["28g", "63f"]),
     drops("seccomp (none at all)", "s/^(--security-opt=seccomp=).*$/\\1unconfined/", &["20e", "22", "25", "27", "68"]),
-    drops("ipc namespace", "s/^--ipc=private$/--ipc=host/", &["30c", "30d"]),
+    // podman does not size what it does not make.
+    drops("ipc namespace", "s/^--ipc=private$/--ipc=host/; s/^--shm-size=.*$//", &["30c", "30d"]),
+    drops("shared memory", "s/^--shm-size=.*$//", &["48b"]),
     drops("cgroup namespace", "s/^--cgroupns=private$//", &["31e"]),
     drops("network", "s/^--network=none$//", &["32", "34"]),
     drops("network (the host's)", "s/^--network=none$/--network=host/", &["30e", "34b"]),
@@ -53,7 +56,7 @@ pub const MUTATIONS: &[Mutation] = &[
     drops("tmpfs: nodev", "s/^(--tmpfs=.*),nodev,/\\1,dev,/", &["64b"]),
     drops("tmpfs: size", "s/^(--tmpfs=.*),size=[0-9]+,/\\1,/", &["48", "48c"]),
     drops("hostname", "s/^--hostname=.*$//", &["31"]),
-    drops("mount: read-only", "s/^(--mount=.*),ro=true$/\\1/", &["4d"]),
+    drops(MOUNT, "s/^(--mount=.*),ro=true$/\\1/", &["4d"]),
     Mutation { name: "host names", edit: "s/^--no-hosts$//", noticed_by: &["34c"], on: &["podman"] },
 ];
 
@@ -111,7 +114,9 @@ pub fn each(lane: &'static Lane) {
     let mut wrong: Vec<String> = Vec::new();
     let mut look = |what: &str, outcomes: BTreeMap<String, Outcome>, succeeds: bool| {
         for (id, outcome) in outcomes {
-            if matches!(outcome, Outcome::Succeeded(_)) != succeeds {
+            // jitbox itself looks at what was mounted, and does not start the program then.
+            let refused = what == MOUNT && outcome == Outcome::NoAnswer;
+            if (refused || matches!(outcome, Outcome::Succeeded(_))) != succeeds {
                 wrong.push(format!("{what}: {id} is {outcome:?}"));
             }
         }
