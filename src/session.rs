@@ -2,6 +2,7 @@
 //! run.
 
 pub mod grantee;
+mod kept;
 mod look;
 mod make;
 mod program;
@@ -9,23 +10,21 @@ mod question;
 pub mod requirements;
 
 use std::collections::BTreeSet;
-use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use jitbox_guest::protocol::{End, Launch as Program, Stdio, Watch};
+use jitbox_guest::protocol::{Launch as Program, Stdio};
 
 use crate::config::Config;
 use crate::context::Context;
 use crate::engine::caps::Carrier;
-use crate::engine::{Engine, argv, detect};
+use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
-use crate::exec::{Cmd, last_words};
 use crate::image::template::guest_id;
 use crate::image::{build, compiled};
 use crate::launch::{Launch, Launcher};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
-use crate::plan::{COMPILED, STATE_DIR, User};
+use crate::plan::COMPILED;
 use crate::policy::deny::Places;
 use crate::policy::grant::{Granted, What};
 use crate::policy::level::Level;
@@ -34,16 +33,12 @@ use crate::policy::{self, Asked, Parts, Policy, guard, paths};
 use crate::registry::settings::Settings;
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::grants::Grants;
-use crate::state::volumes::{self, VolumeRecord};
 use crate::state::{Layout, lock, runs};
 use crate::supervise::{self, Job, Outcome};
 use crate::{recipe, ui};
 
 /// The milliseconds that a program has between SIGTERM and the end once its link has dropped.
 const GRACE: Duration = Duration::from_millis(2000);
-
-/// How long an engine may take to make a volume.
-const VOLUME_LIMIT: Duration = Duration::from_secs(60);
 
 /// What a line needs to know of its surroundings.
 pub struct Session<'a> {
@@ -214,53 +209,6 @@ impl<'a> Session<'a> {
         Ok(outcome)
     }
 
-    /// Where the box keeps its files if it runs as `user`.
-    pub fn volume(&self, record: &BoxRecord, user: User) -> VolumeRecord {
-        volumes::of(&self.layout, self.context.uid, &self.engine, record, user)
-    }
-
-    /// Makes the volume that the run needs, once.
-    fn make_volume(&self, record: &BoxRecord, policy: &Policy) -> Result<()> {
-        let volume = self.volume(record, policy.user);
-        if !policy.keeps || volumes::is_made(&self.layout, &volume) {
-            return Ok(());
-        }
-        volumes::record(&self.layout, &volume)?;
-        let command = |args| Cmd::engine(&self.engine, args).output(&[], VOLUME_LIMIT);
-        let made = command(argv::create_volume(&self.engine, &volume.name, &volume.package))?;
-        // podman refuses to make one that is there.
-        if !made.status.success() && !command(argv::volume_exists(&self.engine, &volume.name))?.status.success() {
-            volumes::forget(&self.layout, &volume)?;
-            let error = Error::new(Kind::Engine, format!("no volume can be made for what `{}` keeps", volume.package));
-            return Err(error.because(last_words(&made.stderr)).hint("jitbox doctor"));
-        }
-        Ok(())
-    }
-
-    /// Writes what a package has kept to `target`, as a tar archive.
-    pub fn archive(&self, record: &BoxRecord, volume: &VolumeRecord, target: OwnedFd) -> Result<End> {
-        policy::write_seccomp(&self.layout, &self.engine)?;
-        let job = Job {
-            engine: &self.engine,
-            layout: &self.layout,
-            plan: policy::reading(&self.layout, &self.engine, &record.image, volume),
-            launch: Program {
-                argv: ["/bin/tar", "-C", STATE_DIR, "-cf", "-", "."].map(|word| word.as_bytes().to_vec()).to_vec(),
-                env: vec![b"PATH=/usr/bin:/bin".to_vec()],
-                cwd: STATE_DIR.as_bytes().to_vec(),
-                stdio: Stdio::Framed,
-                grace_ms: 0,
-                watch: Watch::default(),
-                mounts: Vec::new(),
-            },
-            carrier: self.carrier(),
-            mcp: false,
-            terminal: false,
-            idle: None,
-        };
-        Ok(supervise::run_into(job, target)?.end)
-    }
-
     /// The runtime is the user's wish to be held in better: nothing runs without it.
     fn no_runtime(&self, failed: &Error) -> Error {
         let name = self.engine.runtime.as_deref().unwrap_or_default();
@@ -300,7 +248,7 @@ impl<'a> Session<'a> {
         let compiled = self.compiled(launch, record, carrier);
         let volume = self.volume(record, policy.user);
         let mut env = policy.environment_block();
-        if compiled.is_some() {
+        if compiled.is_some() && !policy.environment.contains_key("NODE_COMPILE_CACHE") {
             env.push(format!("NODE_COMPILE_CACHE={COMPILED}").into_bytes());
         }
         let mut argv = program::start(launch, record)?;

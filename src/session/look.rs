@@ -12,7 +12,7 @@ use crate::image::build;
 use crate::image::compiled::{self, DRIVER, FIRST_MESSAGE};
 use crate::launch::Launch;
 use crate::plan::STATE_DIR;
-use crate::policy;
+use crate::policy::{self, Decided};
 use crate::state::boxes::BoxRecord;
 use crate::supervise::{self, Job};
 
@@ -72,31 +72,29 @@ impl Session<'_> {
         env: &[&str],
         (most, patience): (usize, Duration),
     ) -> Result<Vec<u8>> {
-        policy::write_seccomp(&self.layout, &self.engine)?;
-        let bytes = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
-        let job = Job {
-            engine: &self.engine,
-            layout: &self.layout,
-            plan: policy::looking(&self.layout, &self.engine, image),
-            launch: Program {
-                argv: bytes(argv),
-                env: bytes(env),
-                cwd: STATE_DIR.as_bytes().to_vec(),
-                stdio: Stdio::Framed,
-                grace_ms: 0,
-                watch: Watch::default(),
-                mounts: Vec::new(),
-            },
-            carrier: self.carrier(),
-            mcp: false,
-            terminal: false,
-            idle: None,
-        };
-        let (outcome, bytes) = supervise::capture(job, most, patience)?;
+        let plan = policy::looking(&self.layout, &self.engine, image);
+        let (outcome, bytes) = supervise::capture(self.job(plan, argv, env)?, most, patience)?;
         self.learn(&outcome);
         match outcome.end {
             End::Exited(0) => Ok(bytes),
             end => Err(Error::failed(format!("`{}` failed in the image", argv[0])).because(format!("{end:?}"))),
         }
+    }
+
+    /// A program that gets nothing of the user's.
+    pub(super) fn job(&self, plan: Decided, argv: &[&str], env: &[&str]) -> Result<Job<'_>> {
+        policy::write_seccomp(&self.layout, &self.engine)?;
+        let bytes = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
+        let launch = Program {
+            argv: bytes(argv),
+            env: bytes(env),
+            cwd: STATE_DIR.as_bytes().to_vec(),
+            stdio: Stdio::Framed,
+            grace_ms: 0,
+            watch: Watch::default(),
+            mounts: Vec::new(),
+        };
+        let (engine, layout, carrier) = (&self.engine, &self.layout, self.carrier());
+        Ok(Job { engine, layout, plan, launch, carrier, mcp: false, terminal: false, idle: None })
     }
 }
