@@ -32,8 +32,6 @@ fn plain(text: &str) -> String {
 
 /// One line about what is going on.
 pub fn note(text: &str) {
-    // Names of files and the like are somebody else's choice, and not for a terminal to obey.
-    let text = text.replace(|c: char| c.is_control() && c != '\n', "\u{fffd}");
     say(&format!("{}: {text}", name()));
 }
 

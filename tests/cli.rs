@@ -164,7 +164,7 @@ fn ls(lane: &'static Lane) {
 }
 
 /// A box that no other test uses: its image is going to be removed.
-const TO_REMOVE: Line = Line { shim: "npx-safe", args: &["-y", "cowsay@1.5.0", "moo"] };
+const TO_REMOVE: Line = Line { shim: "npx-safe", args: &["-y", "semver@7.6.3", "1.2.3"] };
 /// The same.
 const TO_LOSE: Line = Line { shim: "npx-safe", args: &["-y", "-p", "left-pad@1.3.0", "node", "-e", ""] };
 
@@ -184,7 +184,7 @@ fn rm(lane: &'static Lane) {
     assert!(there() && home.compiled().len() == 1);
     let done = run(home.shim("jitbox", ["rm", "no-such-box"]), b"").ended(1);
     assert!(done.stderr.contains("no-such-box") && done.stderr.contains("jitbox ls"), "{}", done.stderr);
-    let done = run(home.shim("jitbox", ["rm", "cowsay@1.5.0"]), b"").ok();
+    let done = run(home.shim("jitbox", ["rm", "semver@7.6.3"]), b"").ok();
     assert!(done.stderr.is_empty(), "{}", done.stderr);
     assert!(!there() && home.records().is_empty() && home.compiled().is_empty());
 }

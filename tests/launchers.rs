@@ -118,7 +118,7 @@ fn files_of_requirements(lane: &'static Lane) {
     for (file, says) in [
         ("bad.txt", "`--index-url`"),
         ("folder.txt", "not a file"),
-        ("pipe.txt", "not a file"),
+        ("pipe.txt", "neither a file"),
         ("link.txt", "the system's"),
         ("large.txt", "larger than"),
         ("/etc/passwd", "the system's"),

@@ -17,6 +17,9 @@ pub const RUN_LABEL: &str = "io.jitbox.run";
 /// The label on volumes: which package keeps its files there.
 pub const STATE_LABEL: &str = "io.jitbox.state";
 
+/// As many full boxes a user may have at a time where nobody limits the processes of one.
+const BOXES: u64 = 16;
+
 /// A list of arguments under construction.
 struct Argv(Vec<OsString>);
 
@@ -191,8 +194,11 @@ fn limits(argv: &mut Argv, engine: &Engine, limits: Limits) {
         argv.option("--ulimit", format!("nproc={0}:{0}", limits.pids * 2));
     } else if let (Kind::Podman, false, Some(processes)) = (engine.kind, engine.facts.remote, engine.process_limit) {
         // podman would raise it to a maximum of its own, which fails without CAP_SYS_RESOURCE;
-        // and before that it lowers its own to the default kernel.pid_max (seen with 4.3).
-        let processes = processes.min(32768);
+        // and before that it lowers its own to the default kernel.pid_max (seen with 4.3). Where
+        // nothing else limits them, a fork bomb would use up the machine's before the guest looks:
+        // all boxes of the user together have a number of their own.
+        let most = if enforces.pids { 32768 } else { limits.pids.saturating_mul(BOXES).min(32768) };
+        let processes = processes.min(most);
         argv.option("--ulimit", format!("nproc={processes}:{processes}"));
     }
     argv.option("--ulimit", format!("nofile={0}:{0}", limits.nofile));
