@@ -81,7 +81,7 @@ fn not_by_a_project() {
     for (variable, value) in [("XDG_CONFIG_HOME", project.join(".config")), ("HOME", project.clone())] {
         let start = || {
             let mut command = std::process::Command::new(binary("npx-safe"));
-            command.args(["--safe-plan", "cowsay"]).env_clear().env("HOME", "/nowhere").env("PATH", "/nowhere");
+            command.args(["--safe-plan", "cowsay"]).env_clear().env("HOME", "/proc/nowhere").env("PATH", "/nowhere");
             command.env(variable, &value).current_dir("/");
             run(command, b"")
         };
