@@ -19,7 +19,7 @@ use crate::plan::Network;
 use crate::policy::Policy;
 use crate::registry::cutoff;
 use crate::state::boxes::BoxRecord;
-use crate::state::private_dir;
+use crate::state::{Layout, private_dir};
 use crate::supervise::Outcome;
 
 /// A file that has grown to this is put aside; one such is kept.
@@ -189,7 +189,7 @@ impl Log {
 
 /// Where the log is.
 pub fn path(context: &Context) -> PathBuf {
-    context.state_dir().join("audit.jsonl")
+    Layout::new(context).log()
 }
 
 fn aside(path: &Path) -> PathBuf {
@@ -304,6 +304,21 @@ mod tests {
         // Somebody who still has the old file open puts nothing aside again.
         assert!(put_aside(&path(&context), &full).unwrap());
         assert!(path(&context).exists());
+    }
+
+    #[test]
+    fn no_box_gets_it() {
+        use crate::policy::deny::Places;
+        use crate::policy::paths::Found;
+        let home = tempfile::tempdir().unwrap();
+        let mut context = context(&home.path().join("home"));
+        // Not even where it is no place that is private anyway.
+        context.env = [("XDG_STATE_HOME", home.path().join("elsewhere"))].into_iter().collect();
+        append(&path(&context), &entry("a")).unwrap();
+        let places = Places::look(&context.home, &Layout::new(&context).folders());
+        for place in [path(&context), home.path().join("elsewhere/jitbox"), home.path().join("elsewhere")] {
+            assert!(places.refusal(&Found::at(&place).unwrap()).is_some(), "{}", place.display());
+        }
     }
 
     #[test]

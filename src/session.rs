@@ -20,8 +20,8 @@ use crate::context::Context;
 use crate::engine::caps::Carrier;
 use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
+use crate::image::build;
 use crate::image::template::guest_id;
-use crate::image::{build, compiled};
 use crate::launch::{Launch, Launcher};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::plan::COMPILED;
@@ -33,7 +33,7 @@ use crate::policy::{self, Asked, Parts, Policy, guard, paths};
 use crate::registry::settings::Settings;
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::grants::Grants;
-use crate::state::{Layout, lock, runs};
+use crate::state::{Layout, lock, runs, store};
 use crate::supervise::{self, Job, Outcome};
 use crate::{recipe, ui};
 
@@ -284,7 +284,7 @@ impl<'a> Session<'a> {
     /// Removes a box's byte code; false if there is none.
     fn forget_compiled(&self, record: &BoxRecord) -> bool {
         let dir = self.layout.compiled(&record.request.key());
-        dir.is_dir() && compiled::remove(&dir).is_ok()
+        dir.is_dir() && store::remove_folder(&dir).is_ok()
     }
 
     /// Which way the link goes.

@@ -6,7 +6,7 @@
 use std::path::{Component, Path};
 
 use crate::error::{Doing, Error, Result};
-use crate::state::private_dir;
+use crate::state::{private_dir, store};
 
 /// What runs the program, as an argument of `node -e`.
 pub const DRIVER: &str = include_str!("../../templates/npm-compile.cjs");
@@ -25,20 +25,10 @@ pub fn keep(archive: &[u8], dir: &Path) -> Result<()> {
     private_dir(parent)?;
     let fresh = tempfile::tempdir_in(parent).doing(doing)?;
     unpack(archive, fresh.path())?;
-    remove(dir)?;
+    store::remove_folder(dir)?;
     // The box's user reads them: nothing in there is secret.
     readable(fresh.path(), 0o755).doing(doing)?;
     std::fs::rename(fresh.keep(), dir).doing(doing)
-}
-
-/// Removes what was kept.
-pub fn remove(dir: &Path) -> Result<()> {
-    match std::fs::remove_dir_all(dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).doing(|| format!("can't remove `{}`", dir.display()))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn unpack(archive: &[u8], dir: &Path) -> Result<()> {
@@ -129,8 +119,7 @@ mod tests {
             assert_eq!(files[0].metadata().unwrap().permissions().mode() & 0o777, 0o644);
             assert_eq!(std::fs::metadata(&dir).unwrap().permissions().mode() & 0o777, 0o755);
         }
-        remove(&dir).unwrap();
-        remove(&dir).unwrap();
+        store::remove_folder(&dir).unwrap();
         assert_eq!(std::fs::read_dir(home.path().join("compiled")).unwrap().count(), 0);
     }
 

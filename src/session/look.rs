@@ -14,6 +14,7 @@ use crate::launch::Launch;
 use crate::plan::STATE_DIR;
 use crate::policy::{self, Decided};
 use crate::state::boxes::BoxRecord;
+use crate::state::store;
 use crate::supervise::{self, Job};
 
 /// How much a program's list of executables may be.
@@ -50,7 +51,7 @@ impl Session<'_> {
 
     fn compile_program(&self, record: &BoxRecord, path: &str) -> Result<()> {
         let dir = self.layout.compiled(&record.request.key());
-        compiled::remove(&dir)?;
+        store::remove_folder(&dir)?;
         let message = if record.mcp { FIRST_MESSAGE } else { "" };
         let argv = ["node", "-e", DRIVER, path, message];
         let environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/state", "TMPDIR=/tmp"];

@@ -8,8 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{Layout, store};
 use crate::digest;
 use crate::engine::Architecture;
-use crate::error::{Doing, Error, Result};
-use crate::image::compiled;
+use crate::error::{Error, Result};
 use crate::image::lock::Locked;
 use crate::image::template::guest_id;
 use crate::launch::Launch;
@@ -173,29 +172,13 @@ pub fn activate(layout: &Layout, record: &BoxRecord) -> Result<()> {
 /// Forgets a box.
 pub fn forget(layout: &Layout, record: &BoxRecord) -> Result<()> {
     store::remove(&layout.box_record(&record.request.key()))?;
-    compiled::remove(&layout.compiled(&record.request.key()))?;
-    let dir = layout.archives(&record.request.key());
-    match std::fs::remove_dir_all(&dir) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            Err(e).doing(|| format!("can't remove `{}`", dir.display()))
-        }
-        _ => Ok(()),
-    }
+    store::remove_folder(&layout.compiled(&record.request.key()))?;
+    store::remove_folder(&layout.archives(&record.request.key()))
 }
 
 /// All boxes, by name.
 pub fn all(layout: &Layout) -> Result<Vec<BoxRecord>> {
-    let entries = match std::fs::read_dir(layout.boxes()) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e).doing(|| "can't list the boxes".into()),
-    };
-    let mut boxes = Vec::new();
-    for path in entries.flatten().map(|entry| entry.path()) {
-        if path.extension().is_some_and(|e| e == "json") {
-            boxes.extend(store::read::<BoxRecord>(layout, &path)?);
-        }
-    }
+    let mut boxes: Vec<BoxRecord> = store::all(layout, &layout.boxes(), "boxes")?;
     boxes.sort_by_key(BoxRecord::name);
     Ok(boxes)
 }

@@ -14,7 +14,8 @@
 //! set-aside/          files that could not be read, for a person to look at
 //! ```
 //!
-//! What the user granted is a setting and not a record: `$XDG_CONFIG_HOME/jitbox/grants.json`.
+//! What the user granted is a setting and not a record: `$XDG_CONFIG_HOME/jitbox/grants.json`. The log
+//! is in `$XDG_STATE_HOME/jitbox/audit.jsonl`.
 //!
 //! Every file is written to a temporary one beside it, synced and renamed. A file that can't be
 //! read is set aside and made anew.
@@ -36,6 +37,7 @@ use crate::error::{Doing, Result};
 pub struct Layout {
     root: PathBuf,
     settings: PathBuf,
+    state: PathBuf,
     runtime: Option<PathBuf>,
 }
 
@@ -45,6 +47,7 @@ impl Layout {
         Self {
             root: context.data_dir(),
             settings: context.config_dir(),
+            state: context.state_dir(),
             runtime: context.runtime_dir().map(|dir| dir.join("jitbox")),
         }
     }
@@ -56,7 +59,12 @@ impl Layout {
 
     /// Every folder that we keep something in: none of them is for a box.
     pub fn folders(&self) -> Vec<PathBuf> {
-        [&self.root, &self.settings].into_iter().chain(&self.runtime).cloned().collect()
+        [&self.root, &self.settings, &self.state].into_iter().chain(&self.runtime).cloned().collect()
+    }
+
+    /// The log of what was run.
+    pub fn log(&self) -> PathBuf {
+        self.state.join("audit.jsonl")
     }
 
     /// What the user granted.

@@ -35,6 +35,20 @@ fn set_aside(layout: &Layout, path: &Path, why: &str) {
     ui::note(&format!("`{}` can't be read ({why}): {fate}, made anew", path.display()));
 }
 
+/// All records in a folder. `what` they are is for the failure to say.
+pub fn all<T: DeserializeOwned>(layout: &Layout, dir: &Path, what: &str) -> Result<Vec<T>> {
+    let entries = match std::fs::read_dir(dir) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(e).doing(|| format!("can't list the {what}")),
+    };
+    let mut all = Vec::new();
+    for path in entries.flatten().map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "json")) {
+        all.extend(read(layout, &path)?);
+    }
+    Ok(all)
+}
+
 /// Writes a record: temporary file beside it, sync, rename, sync of the folder, so that a crash
 /// leaves the old one or the new one and never half of one.
 pub fn write<T: Serialize>(path: &Path, value: &T) -> Result<()> {
@@ -61,6 +75,14 @@ pub fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
 pub fn remove(path: &Path) -> Result<()> {
     match std::fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => Err(e).doing(|| format!("can't remove `{}`", path.display())),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a folder with all that is in it; one that is not there is as good as removed.
+pub fn remove_folder(dir: &Path) -> Result<()> {
+    match std::fs::remove_dir_all(dir) {
+        Err(e) if e.kind() != ErrorKind::NotFound => Err(e).doing(|| format!("can't remove `{}`", dir.display())),
         _ => Ok(()),
     }
 }

@@ -11,7 +11,7 @@ use super::runs::engine_key;
 use super::{Layout, store};
 use crate::digest;
 use crate::engine::Engine;
-use crate::error::{Doing, Result};
+use crate::error::Result;
 use crate::plan::User;
 
 /// One volume.
@@ -86,15 +86,7 @@ pub fn forget(layout: &Layout, volume: &VolumeRecord) -> Result<()> {
 
 /// All volumes, by the names of their packages.
 pub fn all(layout: &Layout) -> Result<Vec<VolumeRecord>> {
-    let entries = match std::fs::read_dir(layout.volumes()) {
-        Ok(entries) => entries,
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(e) => return Err(e).doing(|| "can't list the volumes".into()),
-    };
-    let mut all = Vec::new();
-    for path in entries.flatten().map(|entry| entry.path()).filter(|p| p.extension().is_some_and(|e| e == "json")) {
-        all.extend(store::read::<VolumeRecord>(layout, &path)?);
-    }
+    let mut all: Vec<VolumeRecord> = store::all(layout, &layout.volumes(), "volumes")?;
     all.sort_by(|a, b| (&a.package, &a.name).cmp(&(&b.package, &b.name)));
     Ok(all)
 }
