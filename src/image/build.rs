@@ -20,7 +20,7 @@ use crate::registry::auth::Secret;
 use crate::registry::sourced::Archive;
 use crate::state::runs::{Ends, Run};
 use crate::state::{Layout, private_dir};
-use crate::supervise::keeper::{AFTERMATH, Keeper, Task};
+use crate::supervise::keeper::{Keeper, Task};
 use crate::supervise::strays;
 use crate::{digest, supervise, ui};
 
@@ -108,7 +108,7 @@ impl Making<'_> {
         let input = self.input(&self.wanted, &self.archives);
         policy::write_seccomp(self.layout, self.engine)?;
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
-        let output = self.guarded(&run, command, &input, (LOCK_LIMIT, Ends::WhenRemoved))?;
+        let output = self.guarded(run, command, &input, (LOCK_LIMIT, Ends::WhenRemoved))?;
         if !output.status.success() {
             return Err(unfinished("can't resolve the package's dependencies", output.status, &output.stderr));
         }
@@ -174,31 +174,24 @@ impl Making<'_> {
         let plan = self.plan(lock, &run.name, base, &context, secrets.as_deref());
         let command = Cmd::engine(self.engine, argv::build(self.engine, &plan))
             .with_environment(argv::build_environment(self.engine));
-        let output = self.guarded(&run, command, &[], (BUILD_LIMIT, Ends::Stopped))?;
-        if self.engine.facts.builder == Builder::Buildah {
-            let untag = argv::remove_images(self.engine, &[argv::build_base(&run.name)]);
-            Cmd::engine(self.engine, untag).output(&[], LOOK_LIMIT)?;
-        }
+        let name = run.name.clone();
+        let output = self.guarded(run, command, &[], (BUILD_LIMIT, Ends::Stopped))?;
         if output.status.success() {
+            if self.engine.facts.builder == Builder::Buildah {
+                let untag = argv::remove_images(self.engine, &[argv::build_base(&name)]);
+                Cmd::engine(self.engine, untag).output(&[], LOOK_LIMIT)?;
+            }
             return Ok(());
         }
-        self.clear(&run.name)?;
-        if output.status.code().is_none() {
-            // A daemon goes on for a moment with what a killed client had asked for.
-            std::thread::sleep(AFTERMATH);
-            self.clear(&run.name)?;
+        // One that was killed is the keeper's.
+        if output.status.code().is_some() {
+            for command in supervise::clearing(self.engine, &name) {
+                command.output(&[], LOOK_LIMIT)?;
+            }
         }
         let mut words = output.stdout;
         words.extend_from_slice(&output.stderr);
         Err(unfinished("the image could not be built", output.status, &words))
-    }
-
-    fn clear(&self, run: &str) -> Result<()> {
-        strays::end(run);
-        for command in supervise::clearing(self.engine, run) {
-            command.output(&[], LOOK_LIMIT)?;
-        }
-        Ok(())
     }
 
     /// The build as data.
@@ -217,10 +210,10 @@ impl Making<'_> {
         }
     }
 
-    /// Runs a command that a keeper ends and clears up after if we are killed.
+    /// Runs a command that a keeper ends and clears up after if it, or we, do not come to an end in good order.
     pub(super) fn guarded(
         &self,
-        run: &Run,
+        run: Run,
         command: Cmd,
         input: &[u8],
         (limit, ends): (Duration, Ends),
@@ -232,15 +225,14 @@ impl Making<'_> {
             ..Task::default()
         }])?;
         let command = command.with_environment(strays::mark(&run.name));
-        let output = command.output_of(input, limit, |pid| run.owns(pid, ends))?;
-        if ends == Ends::WhenRemoved && output.status.code().is_none() {
-            // The container goes on without its client; the keeper, which is not told that all is well, removes what
-            // the engine was only about to make.
-            self.clear(&run.name)?;
-            return Ok(output);
+        let output = command.output_of(input, limit, |pid| run.owns(pid, ends));
+        if output.as_ref().is_ok_and(|output| output.status.code().is_some()) {
+            keeper.finish();
+        } else {
+            // What the engine was asked for goes on without its client.
+            run.leave();
         }
-        keeper.finish();
-        Ok(output)
+        output
     }
 
     /// The build's context: a fresh folder with generated files only.

@@ -59,6 +59,6 @@ impl Making<'_> {
         policy::write_seccomp(self.layout, self.engine)?;
         let plan = plan.named(&run.name);
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
-        self.guarded(&run, command, input, (limit, Ends::WhenRemoved))
+        self.guarded(run, command, input, (limit, Ends::WhenRemoved))
     }
 }

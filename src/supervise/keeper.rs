@@ -30,6 +30,9 @@ const DONE: &str = "done";
 /// engine's locks are long in coming.
 const COMMAND_LIMIT: Duration = Duration::from_secs(120);
 
+/// How often an engine may refuse before it is believed.
+const REFUSALS: u32 = 2;
+
 /// How long an engine's command line may take that ends by itself, or with its container.
 const CLIENT_LIMIT: Duration = Duration::from_secs(20);
 
@@ -40,7 +43,7 @@ const STOP_LIMIT: Duration = Duration::from_millis(1500);
 const GRACE_LIMIT: Duration = Duration::from_secs(3);
 
 /// A daemon goes on for a moment with what a stopped command line had asked for.
-pub const AFTERMATH: Duration = Duration::from_secs(2);
+const AFTERMATH: Duration = Duration::from_secs(2);
 
 /// What is to be undone.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -131,15 +134,15 @@ fn undo(task: &Task, done: bool) {
     // nerdctl's client removes the container itself: of two that do it at once, each can leave it
     // to the other, and both say that all is well.
     let stopped = task.folders.as_ref().is_some_and(|folders| end_client(folders, task));
-    if !done && let Some(run) = &task.strays_of {
-        strays::end(run);
-    }
     if !done && let Some(command) = &task.ended {
         let _ = command.output(&[], GRACE_LIMIT);
     }
     let commands: Vec<&Cmd> = task.unless_done.iter().filter(|_| !done).chain(&task.always).collect();
     let mut answered = commands.iter().all(|command| run(command));
-    if stopped && !commands.is_empty() {
+    let strays = task.strays_of.as_ref().filter(|_| !done);
+    // After the containers, of which they may be the monitors: without its monitor podman can't tell how one ended.
+    strays.into_iter().for_each(|run| strays::end(run));
+    if (stopped || strays.is_some()) && !commands.is_empty() {
         std::thread::sleep(AFTERMATH);
         answered = commands.iter().all(|command| run(command));
     }
@@ -154,15 +157,15 @@ fn undo(task: &Task, done: bool) {
 /// Runs a command whose refusal means that there is nothing to undo. False if the engine did
 /// not get to it.
 fn run(command: &Cmd) -> bool {
-    for _ in 0..20 {
-        match command.output(&[], COMMAND_LIMIT) {
-            Err(_) => return false,
-            // docker prunes for one at a time.
-            Ok(output) if String::from_utf8_lossy(&output.stderr).contains("already running") => {
-                std::thread::sleep(Duration::from_millis(500));
-            }
-            Ok(_) => return true,
+    for tries in 1..=20 {
+        let Ok(output) = command.output(&[], COMMAND_LIMIT) else { return false };
+        // docker prunes for one at a time.
+        let busy = String::from_utf8_lossy(&output.stderr).contains("already running");
+        // podman 5 gives up on a container whose monitor was killed, and removes it when it is asked again.
+        if output.status.success() || (!busy && tries >= REFUSALS) {
+            return true;
         }
+        std::thread::sleep(Duration::from_millis(300));
     }
     false
 }
