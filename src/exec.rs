@@ -66,11 +66,11 @@ impl Cmd {
         command
     }
 
-    /// Starts it with nothing on its standard streams but a pipe for complaints, and with
+    /// Starts it with nothing on its standard streams but `words` for its complaints, and with
     /// `link` as descriptor [`LINK_FD`] if there is one.
-    pub fn start_quiet(&self, link: Option<OwnedFd>) -> Result<tokio::process::Child> {
+    pub fn start_quiet(&self, link: Option<OwnedFd>, words: Stdio) -> Result<tokio::process::Child> {
         let mut command = self.command();
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(words);
         if let Some(link) = link {
             pass_as(&mut command, link, LINK_FD);
         }

@@ -119,6 +119,13 @@ impl Run {
         self.folders.run.join("link")
     }
 
+    /// A file for what the engine's command line complains about; it has no name. Were it a pipe,
+    /// the command line would be killed by its first word after our end (SIGPIPE, which the engines
+    /// do not ignore), with half a container made.
+    pub fn words(&self) -> Result<File> {
+        tempfile::tempfile_in(&self.folders.run).doing(|| "can't make a file for the engine's words".into())
+    }
+
     /// The run's folders.
     pub fn folders(&self) -> &Folders {
         &self.folders

@@ -1,9 +1,10 @@
 //! From a plan to a box whose guest has said hello.
 
 use std::cell::RefCell;
-use std::fs::Permissions;
+use std::fs::{File, Permissions};
 use std::os::fd::OwnedFd;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{FileExt, PermissionsExt};
+use std::process::Stdio;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -45,11 +46,40 @@ pub struct Started {
 /// The engine's command line while it runs, and what it complained about.
 pub struct Client {
     child: Option<Child>,
-    words: Rc<RefCell<Vec<u8>>>,
+    words: Words,
+}
+
+enum Words {
+    /// Of one that goes on without us.
+    Written(File),
+    /// Of one that is the link's carrier, and ends with it.
+    Heard(Rc<RefCell<Vec<u8>>>),
+}
+
+impl Words {
+    fn last(&self) -> String {
+        match self {
+            Self::Written(file) => {
+                let mut bytes = vec![0; MAX_WORDS];
+                let length = file.read_at(&mut bytes, 0).unwrap_or(0);
+                last_words(&bytes[..length])
+            }
+            Self::Heard(bytes) => last_words(&bytes.borrow()),
+        }
+    }
 }
 
 impl Client {
-    fn new(mut child: Child) -> Self {
+    /// Starts one that the link does not go through.
+    fn start(run: &Run, command: &Cmd, link: Option<OwnedFd>) -> Result<Self> {
+        let words = run.words()?;
+        let theirs = words.try_clone().doing(|| "can't start the engine".into())?;
+        let child = command.start_quiet(link, theirs.into())?;
+        own(run, &child);
+        Ok(Self { child: Some(child), words: Words::Written(words) })
+    }
+
+    fn carrier(mut child: Child) -> Self {
         let words = Rc::new(RefCell::new(Vec::new()));
         if let Some(mut stderr) = child.stderr.take() {
             let words = words.clone();
@@ -65,7 +95,7 @@ impl Client {
                 }
             });
         }
-        Self { child: Some(child), words }
+        Self { child: Some(child), words: Words::Heard(words) }
     }
 
     /// What the engine complained about, once it has had a moment to do so.
@@ -74,7 +104,7 @@ impl Client {
             let _ = timeout(Duration::from_millis(500), child.wait()).await;
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
-        last_words(&self.words.borrow())
+        self.words.last()
     }
 
     /// The box runs: a client that is not its carrier ends by itself and is only reaped.
@@ -162,7 +192,7 @@ async fn connect(job: &Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)>
                 return Err(Error::failed("the engine's streams are missing"));
             };
             let (sender, receiver) = link::over_attach(stdin, stdout);
-            Ok((sender, receiver, Client::new(child)))
+            Ok((sender, receiver, Client::carrier(child)))
         }
         Carrier::Local(Reach::Descriptor) => {
             let plan = job.plan.clone().started(Start::Descriptor);
@@ -170,9 +200,7 @@ async fn connect(job: &Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)>
             let theirs = theirs.into_std().doing(|| "can't make the link".into())?;
             theirs.set_nonblocking(false).doing(|| "can't make the link".into())?;
             let command = Cmd::engine(job.engine, argv::run(job.engine, plan.plan()));
-            let child = command.start_quiet(Some(OwnedFd::from(theirs)))?;
-            own(run, &child);
-            let client = Client::new(child);
+            let client = Client::start(run, &command, Some(OwnedFd::from(theirs)))?;
             let (sender, receiver) = link::over_socket(ours);
             Ok((sender, receiver, client))
         }
@@ -183,9 +211,7 @@ async fn connect(job: &Job<'_>, run: &Run) -> Result<(Sender, Receiver, Client)>
             std::fs::set_permissions(&path, Permissions::from_mode(0o666)).doing(|| "can't make the link".into())?;
             let plan = job.plan.clone().started(Start::Socket(path));
             let command = Cmd::engine(job.engine, argv::run(job.engine, plan.plan()));
-            let child = command.start_quiet(None)?;
-            own(run, &child);
-            let mut client = Client::new(child);
+            let mut client = Client::start(run, &command, None)?;
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted.doing(|| "can't make the link".into())?,
                 failure = client.failure() => return Err(failure),
@@ -252,7 +278,7 @@ pub async fn remove(engine: &Engine, name: &str) {
 
 /// Runs a command whose failure changes nothing for us.
 async fn run_out(command: &Cmd) {
-    if let Ok(mut child) = command.start_quiet(None) {
+    if let Ok(mut child) = command.start_quiet(None, Stdio::null()) {
         let _ = timeout(REMOVE_LIMIT, child.wait()).await;
     }
 }
