@@ -14,6 +14,10 @@ test *parts:
 abuse:
     cargo test --test jitbox -- abuse::
 
+# Servers that people develop with, each with at most one grant (docs/servers.md)
+servers:
+    cargo test --test jitbox -- --ignored --nocapture development::
+
 # Random lines through all scanners (JITBOX_FUZZ=how many, JITBOX_SEED=which)
 fuzz:
     cargo test --release --lib -- --ignored --nocapture many_lines

@@ -8,6 +8,7 @@ mod make;
 mod program;
 mod question;
 pub mod requirements;
+mod secrets;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
@@ -184,6 +185,7 @@ impl<'a> Session<'a> {
 
     /// Runs the line's program in its box, on our own standard streams.
     pub fn run(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<Outcome> {
+        let policy = &self.with_secrets(policy)?;
         policy::write_seccomp(&self.layout, &self.engine)?;
         self.make_volume(record, policy)?;
         let carrier = self.carrier();

@@ -17,6 +17,7 @@ use crate::policy::mounts::Mounted;
 use crate::policy::reason::Reason;
 use crate::session::{Session, requirements};
 use crate::state::boxes::{self, BoxRecord};
+use crate::state::told;
 use crate::supervise::{self, keeper};
 use crate::{cli, ending, policy, ui};
 
@@ -112,8 +113,9 @@ fn announce(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: 
     for (path, why) in &policy.not_mounted {
         ui::note(&format!("`{}` {why}", path.display()));
     }
-    if !policy.held_back.is_empty() {
-        let names = policy.held_back.join(", ");
+    let held_back = told::news(&session.layout, &record.request.key(), &policy.held_back);
+    if !held_back.is_empty() {
+        let names = held_back.join(", ");
         let named = session.grantee(launch, Some(record))?.named;
         let command = named.command("--env", Path::new("NAME"));
         let command = command.unwrap_or_else(|| "list it under [env] pass in jitbox's config.toml".to_owned());

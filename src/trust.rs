@@ -1,6 +1,7 @@
 //! Who could change a file behind the user's back. What we start and what widens our rules must
 //! only be in the hands of the user and of root.
 
+use std::ffi::OsStr;
 use std::fs::Metadata;
 use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
@@ -111,6 +112,28 @@ pub fn untrusted_program(path: &Path, uid: u32) -> Option<String> {
         // the program itself is not: anybody could have put it there.
         folders.enumerate().find_map(|(up, folder)| unsafe_at(folder, uid, up > 0))
     })
+}
+
+/// The first program of this name in the folders of `path` and then in `more` that can be trusted. If there are only others:
+/// the first of them, and why not. Relative folders would give the working directory a say.
+pub fn search(
+    name: &str,
+    path: Option<&OsStr>,
+    more: &[PathBuf],
+    uid: u32,
+) -> std::result::Result<Option<PathBuf>, (PathBuf, String)> {
+    let dirs = path.map(|path| std::env::split_paths(path).collect::<Vec<_>>()).unwrap_or_default();
+    let dirs = dirs.iter().chain(more).filter(|dir| dir.is_absolute());
+    let Ok(path) = std::env::join_paths(dirs) else { return Ok(None) };
+    let Ok(programs) = which::which_in_all(name, Some(path), "/") else { return Ok(None) };
+    let mut refused = None;
+    for program in programs {
+        match untrusted_program(&program, uid) {
+            None => return Ok(Some(program)),
+            Some(why) => refused = refused.or(Some((program, why))),
+        }
+    }
+    refused.map_or(Ok(None), Err)
 }
 
 fn unsafe_at(path: &Path, uid: u32, sticky_is_fine: bool) -> Option<String> {

@@ -3,7 +3,6 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
-use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use crate::Case;
@@ -11,7 +10,7 @@ use crate::confinement::enforces;
 use crate::support::home::{CARRIERS, COWSAY};
 use crate::support::lane::nothing_left;
 use crate::support::run::{Collecting, collect, wait};
-use crate::support::{Carrier, Home, Lane, PATIENCE, run};
+use crate::support::{Carrier, Home, Lane, PATIENCE, loading, run};
 
 pub const CASES: &[Case] = &[
     Case::new("fork_bomb", fork_bomb),
@@ -32,9 +31,6 @@ const AT_ONCE: Duration = Duration::from_millis(60);
 
 /// How long an answer takes: the middle one of so many.
 const ANSWERS: usize = 9;
-
-/// One at a time: hogs would be each other's neighbours.
-static HOGS: Mutex<()> = Mutex::new(());
 
 /// A program in a box of its own, that answers each line with a hash that takes some time.
 struct Neighbour {
@@ -99,7 +95,7 @@ impl Hog {
 
 /// Runs a hog beside a neighbour, who has to go on answering.
 fn beside(lane: &'static Lane, settings: &str, script: &str) -> Hog {
-    let _alone = HOGS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = loading();
     let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
     let mut neighbour = Neighbour::start(&home);
     let before = neighbour.answers(&mut || true).unwrap();
@@ -209,7 +205,7 @@ const FLOOD: u64 = 1 << 30;
 const SHIM_KIB: u64 = 48 << 10;
 
 fn log_flood(lane: &'static Lane) {
-    let _alone = HOGS.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let _alone = loading();
     let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
     home.configure(SETTINGS);
     let mut neighbour = Neighbour::start(&home);

@@ -18,12 +18,14 @@ mod abuse;
 mod cli;
 mod confinement;
 mod death;
+mod development;
 mod grants;
 mod guest;
 mod launchers;
 mod limits;
 mod oracle;
 mod registries;
+mod secrets;
 mod servers;
 mod sources;
 mod state;
@@ -42,11 +44,18 @@ pub struct Case {
     pub run: fn(&'static Lane),
     /// On which lanes it makes sense.
     pub on: fn(&Lane) -> bool,
+    /// Only when it is asked for (`--ignored`).
+    pub by_hand: bool,
 }
 
 impl Case {
     pub const fn new(name: &'static str, run: fn(&'static Lane)) -> Self {
-        Self { name, run, on: |_| true }
+        Self { name, run, on: |_| true, by_hand: false }
+    }
+
+    pub const fn by_hand(mut self) -> Self {
+        self.by_hand = true;
+        self
     }
 
     pub const fn on(mut self, on: fn(&Lane) -> bool) -> Self {
@@ -66,8 +75,10 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("confinement", confinement::CASES),
     ("grants", grants::CASES),
     ("limits", limits::CASES),
+    ("secrets", secrets::CASES),
     ("state", state::CASES),
     ("cli", cli::CASES),
+    ("development", development::CASES),
     ("launchers", launchers::CASES),
     ("registries", registries::CASES),
 ];
@@ -87,13 +98,14 @@ fn main() -> std::process::ExitCode {
         }));
     }
     for lane in lanes() {
-        for (topic, cases) in TOPICS {
+        for (topic, cases) in TOPICS.iter().filter(|(topic, _)| lane.runs(topic)) {
             for case in cases.iter().filter(|case| (case.on)(lane)) {
                 let name = format!("{}::{topic}::{}", lane.name, case.name);
-                trials.push(Trial::test(name, move || {
+                let trial = Trial::test(name, move || {
                     (case.run)(lane);
                     Ok(())
-                }));
+                });
+                trials.push(trial.with_ignored_flag(case.by_hand));
             }
         }
     }

@@ -239,6 +239,12 @@ start_dockerd() {
       --host "unix://$runtime/sock/docker.sock" --pidfile "$runtime/dockerd.pid"
   fi
   await 30 in_lane docker docker version
+  local uid gid
+  read -r uid gid <"$state/lane-user"
+  install -d -o "$uid" -g "$gid" "$state/home/docker-user"
+  copy_settings "$state/home/docker-user"
+  chown -hR "$uid:$gid" "$state/home/docker-user"
+  printf '%s %s %s\n' "$uid" "$gid" "$(stat -c %g "$runtime/sock/docker.sock")" >"$state/docker-user"
 }
 
 open_house() {
@@ -327,6 +333,7 @@ up() {
   [ $# -gt 0 ] || set -- "${lanes[@]}"
   for lane; do
     [ "$lane" != gvisor ] || lane=podman5
+    [ "$lane" != docker-user ] || lane=docker
     if [ "$lane" = nerdctl ] && [ -z "$(nerdctl_dir)" ]; then
       say 'lane nerdctl: absent, there is no nerdctl on PATH or in JITBOX_NERDCTL_DIR'
       continue

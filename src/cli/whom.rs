@@ -13,7 +13,8 @@ use crate::package::{Ecosystem, PackageSpec, shown};
 use crate::policy::environment::host_shaped;
 use crate::policy::grant::{Address, Net, What};
 use crate::policy::paths;
-use crate::registry::settings::Settings;
+use crate::policy::secret::{Reference, Secret};
+use crate::registry::settings::{Settings, expand_home};
 use crate::session::grantee::{self, Grantee};
 use crate::state::grants::{Grants, Holder};
 use crate::state::{Layout, boxes};
@@ -50,8 +51,9 @@ pub struct Kinds {
     /// A folder to change when the program is started in it or below it
     #[arg(long, value_name = "FOLDER")]
     work: Vec<PathBuf>,
-    /// A variable of the environment
-    #[arg(long, value_name = "NAME")]
+    /// A variable of the environment, or one whose value is kept in the keyring (`NAME=keyring:SERVICE/ACCOUNT`),
+    /// in a file (`NAME=file:PATH`), or is what a command prints (`NAME=cmd:COMMAND`)
+    #[arg(long, value_name = "NAME[=REFERENCE]")]
     env: Vec<String>,
     /// A host to reach, as `api.example.com` or `*.example.com:443`
     #[arg(long, value_name = "HOST[:PORT]")]
@@ -180,7 +182,9 @@ impl Kinds {
         {
             all.extend(paths.iter().map(|path| what(real(path))));
         }
-        all.extend(self.env.iter().cloned().map(What::Env));
+        for text in &self.env {
+            all.push(variable(context, text)?);
+        }
         for host in &self.host {
             all.push(What::Host(Address::parse(host).map_err(Error::usage)?));
         }
@@ -194,7 +198,7 @@ impl Kinds {
         all.extend(self.pids.map(What::Pids));
         for what in &all {
             what.check().map_err(Error::usage)?;
-            if let What::Env(name) = what
+            if let Some(name) = what.variable()
                 && host_shaped(name.as_ref())
             {
                 return Err(Error::refused(format!("`{name}` of this machine means nothing in a box")));
@@ -207,6 +211,21 @@ impl Kinds {
         }
         Ok(all)
     }
+}
+
+/// A variable, or one whose value is kept elsewhere.
+fn variable(context: &Context, text: &str) -> Result<What> {
+    let Some((name, from)) = text.split_once('=') else { return Ok(What::Env(text.to_owned())) };
+    let from = match from.strip_prefix("file:") {
+        // A link is kept as one: what renews secrets often moves links.
+        Some(path) => {
+            let path = paths::plain(&context.cwd.join(expand_home(context, path)));
+            Ok(Reference::File(path))
+        }
+        None => Reference::parse(from),
+    };
+    let from = from.map_err(|why| Error::usage(format!("`--env {}=…`: {why}", shown(name))))?;
+    Ok(What::Secret(Secret { name: name.to_owned(), from }))
 }
 
 /// The real path, as far as there is one: what is gone can still be taken back.

@@ -57,6 +57,11 @@ impl Engine {
         !matches!(self.kind, Kind::Nerdctl)
     }
 
+    /// A daemon builds, and goes on when its command line is gone.
+    pub fn builds_by_daemon(&self) -> bool {
+        !matches!(self.facts.builder, Builder::Buildah)
+    }
+
     /// Builds can be given secrets that stay out of every layer.
     pub fn builds_with_secrets(&self) -> bool {
         !matches!(self.facts.builder, Builder::Classic)

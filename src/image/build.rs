@@ -222,6 +222,7 @@ impl Making<'_> {
             unless_done: supervise::clearing(self.engine, &run.name),
             folders: Some(run.folders().clone()),
             strays_of: Some(run.name.clone()),
+            by_daemon: self.engine.builds_by_daemon(),
             ..Task::default()
         }])?;
         let command = command.with_environment(strays::mark(&run.name));

@@ -1,12 +1,14 @@
 //! Which variables the program gets. Values go over the link only: never into an argv, a label,
 //! `inspect`, a log or a layer.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 
 use super::Asked;
 use super::grant::What;
 use super::level::Level;
 use super::reason::Reason;
+use super::secret::Secret;
 use crate::plan::{Network, STATE_DIR};
 
 /// What a client's own surroundings are made of: the MCP SDKs' list, what shells, sessions and
@@ -124,10 +126,20 @@ pub struct Variable {
 
 /// What is passed on.
 pub struct Passed {
-    /// The program's whole environment.
+    /// The program's environment, as far as the values are here.
     pub values: Vec<Variable>,
+    /// The rest of it, whose values are kept elsewhere.
+    pub secrets: Vec<(Secret, Reason)>,
     /// What was not.
     pub held_back: Vec<String>,
+}
+
+impl Passed {
+    /// The names of all of it, and why.
+    pub fn reasons(&self) -> BTreeMap<String, Reason> {
+        let values = self.values.iter().map(|v| (v.name.to_string_lossy().into_owned(), v.why.clone()));
+        values.chain(self.secrets.iter().map(|(secret, why)| (secret.name.clone(), why.clone()))).collect()
+    }
 }
 
 /// Decides: what the user granted or their settings name, and, unless the level is strict, from a
@@ -136,15 +148,18 @@ pub struct Passed {
 /// package. The line's own list (`--safe-env`) only takes away from that.
 pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool) -> Passed {
     let mut values = own(asked, network, mounts);
+    let asked_for =
+        |name: &OsStr| asked.tighten.env.as_ref().is_none_or(|names| names.iter().any(|n| name == n.as_str()));
+    let secrets: Vec<_> = secrets(asked).into_iter().filter(|(secret, _)| asked_for(secret.name.as_ref())).collect();
     let mut held_back = Vec::new();
     let wanted = |name: &OsStr| !is_surrounding(name) && !is_always(name);
     let small = asked.environment.iter().filter(|(name, _)| wanted(name)).count() <= SMALL
         && asked.environment.iter().all(|(name, _)| name != "SHLVL");
     for (name, value) in &asked.environment {
-        let kept =
-            asked.tighten.env.as_ref().is_none_or(|names| is_always(name) || names.iter().any(|n| name == n.as_str()));
+        let kept = is_always(name) || asked_for(name);
+        let is_there = values.iter().any(|own| own.name == *name) || secrets.iter().any(|(s, _)| *name == *s.name);
         // A host's PATH, HOME and the like mean nothing in the box, whoever asks.
-        if !kept || host_shaped(name) || values.iter().any(|own| own.name == *name) {
+        if !kept || host_shaped(name) || is_there {
             continue;
         }
         match reason(asked, name, small && wanted(name)) {
@@ -154,14 +169,25 @@ pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool) -> Passed {
         }
     }
     // Whoever sets such a variable knows better than the recipe.
-    let set = |name: &str| values.iter().any(|own| own.name == *name);
+    let set = |name: &str| values.iter().any(|own| own.name == *name) || secrets.iter().any(|(s, _)| s.name == name);
     let recipe: Vec<_> = asked.recipe_environment.iter().filter(|(name, _)| !set(name)).cloned().collect();
     values.extend(recipe.into_iter().map(|(name, value)| Variable {
         name: name.into(),
         value: value.into(),
         why: Reason::Recipe,
     }));
-    Passed { values, held_back }
+    Passed { values, secrets, held_back }
+}
+
+/// What the user granted whose values are kept elsewhere. The file may have been edited by hand.
+fn secrets(asked: &Asked<'_>) -> Vec<(Secret, Reason)> {
+    let grants = asked.granted.iter().map(|granted| &granted.grant);
+    grants
+        .filter_map(|grant| match &grant.what {
+            What::Secret(secret) if !host_shaped(secret.name.as_ref()) => Some((secret.clone(), Reason::from(grant))),
+            _ => None,
+        })
+        .collect()
 }
 
 /// Why a variable is passed on, if it is.

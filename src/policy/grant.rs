@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use url::Host;
 
 use super::paths::Found;
+use super::secret::Secret;
 use crate::config;
 use crate::launch::tighten::is_variable;
 
@@ -22,6 +23,8 @@ pub enum What {
     Work(PathBuf),
     /// Get a variable of the environment.
     Env(String),
+    /// Get a variable whose value is kept elsewhere.
+    Secret(Secret),
     /// Reach a host.
     Host(Address),
     /// Have this network, whatever the settings say.
@@ -109,7 +112,9 @@ impl What {
             Self::Read(path) | Self::Write(path) | Self::Work(path) if !is_plain(path) => {
                 Err(format!("`{}` is not an absolute path without `.` and `..`", path.display()))
             }
-            Self::Env(name) if !is_variable(name) => Err(format!("`{name}` is not the name of a variable")),
+            Self::Env(name) | Self::Secret(Secret { name, .. }) if !is_variable(name) => {
+                Err(format!("`{name}` is not the name of a variable"))
+            }
             Self::Memory(bytes) => config::check_memory(*bytes).map_err(str::to_owned),
             Self::Cpus(cpus) => config::check_cpus(*cpus).map_err(str::to_owned),
             Self::Pids(pids) => config::check_pids(*pids).map_err(str::to_owned),
@@ -124,9 +129,24 @@ impl What {
             Self::Net(_) | Self::Memory(_) | Self::Cpus(_) | Self::Pids(_) | Self::Refused => {
                 discriminant(self) == discriminant(other)
             }
+            // A variable has one value.
+            Self::Env(_) | Self::Secret(_) => self.variable() == other.variable(),
             // The question has its answer.
             Self::Work(_) => self == other || *other == Self::Refused,
             _ => self == other,
+        }
+    }
+
+    /// Whether taking this back takes back `other`: of a variable, its name is enough.
+    pub fn takes_back(&self, other: &Self) -> bool {
+        self == other || matches!(self, Self::Env(name) if other.variable() == Some(name))
+    }
+
+    /// The name of the variable that it is about.
+    pub fn variable(&self) -> Option<&String> {
+        match self {
+            Self::Env(name) | Self::Secret(Secret { name, .. }) => Some(name),
+            _ => None,
         }
     }
 
@@ -138,6 +158,7 @@ impl What {
             Self::Write(at) => ("--write", path(at)),
             Self::Work(at) => ("--work", path(at)),
             Self::Env(name) => ("--env", name.clone()),
+            Self::Secret(Secret { name, from }) => ("--env", format!("{name}={from}")),
             Self::Host(address) => ("--host", address.0.clone()),
             Self::Net(Net::None) => ("--net", "none".to_owned()),
             Self::Net(Net::Public) => ("--net", "public".to_owned()),
@@ -163,6 +184,7 @@ impl fmt::Display for What {
             Self::Write(path) => write!(f, "write {}", path.display()),
             Self::Work(path) => write!(f, "write {} when started there", path.display()),
             Self::Env(name) => write!(f, "env {name}"),
+            Self::Secret(Secret { name, from }) => write!(f, "env {name} from {from}"),
             Self::Host(address) => write!(f, "host {}", address.0),
             Self::Net(Net::None) => f.write_str("net none"),
             Self::Net(Net::Public) => f.write_str("net public"),
@@ -236,6 +258,7 @@ impl Named {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::secret::Reference;
 
     #[test]
     fn hosts() {
@@ -278,6 +301,7 @@ mod tests {
             What::Read("/a".into()),
             What::Work("/b c".into()),
             What::Env("A_B".into()),
+            What::Secret(Secret { name: "A".into(), from: Reference::parse("cmd:a 'b c'").unwrap() }),
             What::Host(Address::parse("h:1").unwrap()),
             What::Net(Net::Open),
             What::Memory(1 << 30),

@@ -1,6 +1,7 @@
 //! What stays read-only inside of a writable folder: files that git, editors, shells and clients
 //! run or believe, so that a program that may write in a project does not get to run outside.
 
+use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
@@ -75,6 +76,7 @@ pub fn look(folder: &Path) -> Result<Guards, String> {
         }
         level = next;
     }
+    pin_parents(folder, &mut guards)?;
     if guards.present.len() > MOST_GUARDS {
         return Err("there are too many projects in it: grant the one that is meant".into());
     }
@@ -100,6 +102,19 @@ fn look_in(root: &Path, path: &Path, top: bool, guards: &mut Guards) -> Result<(
     if is("HEAD") && is("objects") && is("refs") {
         for name in GIT {
             guard(root, path.join(name), false, true, guards)?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the folders around what is guarded in their places, too: one that was moved away could be
+/// made again with other contents.
+fn pin_parents(root: &Path, guards: &mut Guards) -> Result<(), String> {
+    let parents: BTreeSet<PathBuf> =
+        guards.present.iter().flat_map(|guard| guard.path.ancestors().skip(1)).map(Path::to_owned).collect();
+    for path in parents.into_iter().filter(|path| !path.as_os_str().is_empty()) {
+        if !guards.present.iter().any(|guard| guard.path == path) {
+            guard(root, path, true, false, guards)?;
         }
     }
     Ok(())
@@ -163,7 +178,10 @@ mod tests {
             (".git", true),
             (".git/config", false),
             (".git/hooks", false),
+            ("a", true),
+            ("a/b", true),
             ("a/b/.claude", false),
+            ("sub", true),
             ("sub/.vscode", false),
         ];
         assert_eq!(present, want);

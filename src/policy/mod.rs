@@ -12,6 +12,7 @@ pub mod mounts;
 pub mod paths;
 pub mod reason;
 pub mod seccomp;
+pub mod secret;
 pub mod sources;
 
 #[cfg(test)]
@@ -40,6 +41,7 @@ use level::Level;
 use mounts::Mounted;
 use paths::Found;
 use reason::Reason;
+use secret::Secret;
 
 /// Open files of each process.
 const NOFILE: u64 = 4096;
@@ -163,6 +165,9 @@ pub struct Policy {
     pub tmpfs: Vec<Tmpfs>,
     /// Names of the variables that it gets, and why.
     pub environment: BTreeMap<String, Reason>,
+    /// Those of them whose values are kept elsewhere.
+    #[serde(skip)]
+    pub secrets: Vec<Secret>,
     /// Names of variables that were not passed on, though somebody may have meant them.
     pub held_back: Vec<String>,
     /// Where it starts.
@@ -176,6 +181,15 @@ impl Policy {
     pub fn environment_block(&self) -> Vec<Vec<u8>> {
         use std::os::unix::ffi::OsStrExt;
         self.values.iter().map(|v| [v.name.as_bytes(), b"=", v.value.as_bytes()].concat()).collect()
+    }
+
+    /// The same with the values of its secrets, each of which `read` gets.
+    pub fn with_secrets(mut self, read: impl Fn(&Secret) -> Result<OsString>) -> Result<Self> {
+        for secret in std::mem::take(&mut self.secrets) {
+            let why = self.environment.get(&secret.name).cloned().unwrap_or(Reason::Always);
+            self.values.push(Variable { value: read(&secret)?, name: secret.name.into(), why });
+        }
+        Ok(self)
     }
 
     /// The host paths as they were when this was decided, for the guest to compare.
@@ -236,7 +250,8 @@ pub fn decide(asked: Asked<'_>) -> Policy {
         },
         keeps: asked.keeps,
         tmpfs: tmpfs(asked.engine, asked.config.limits.tmp, asked.keeps),
-        environment: passed.values.iter().map(|v| (v.name.to_string_lossy().into_owned(), v.why.clone())).collect(),
+        environment: passed.reasons(),
+        secrets: passed.secrets.into_iter().map(|(secret, _)| secret).collect(),
         held_back: passed.held_back,
         values: passed.values,
         mounts: mounts.mounts,

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::grant::Grant;
 use super::guard::Guard;
 use super::paths::{Id, Sort};
+use super::secret::Reference;
 use super::*;
 use crate::config::{EnvConfig, Network as Configured};
 use crate::engine::argv::tests::engine;
@@ -86,6 +87,9 @@ fn some_grant() -> impl Strategy<Value = What> {
         some_path().prop_map(|p| What::Write(p.into())),
         some_path().prop_map(|p| What::Work(p.into())),
         prop::sample::select(NAMES.to_vec()).prop_map(|name| What::Env(name.to_owned())),
+        prop::sample::select(NAMES.to_vec()).prop_map(|name| {
+            What::Secret(Secret { name: name.to_owned(), from: Reference::File("/nowhere".into()) })
+        }),
         prop::sample::select(vec![Net::None, Net::Public, Net::Open]).prop_map(What::Net),
         Just(What::Memory(1 << 30)),
         Just(What::Refused),
@@ -248,6 +252,13 @@ proptest! {
             prop_assert!(said || client || name == "TZ", "{name}: {why}");
             prop_assert!(!["PATH", "HOME", "LD_PRELOAD", "NODE_PATH"].contains(&name));
             prop_assert!(name == "TZ" || world.tighten.env.as_ref().is_none_or(|names| names.iter().any(|n| n == name)));
+        }
+        for secret in &policy.secrets {
+            let name = &secret.name;
+            prop_assert!(world.granted(|what| *what == What::Secret(secret.clone())));
+            prop_assert!(!["PATH", "HOME", "LD_PRELOAD", "NODE_PATH"].contains(&&**name));
+            prop_assert!(world.tighten.env.as_ref().is_none_or(|names| names.contains(name)));
+            prop_assert!(policy.values.iter().all(|v| v.name != **name || v.why == Reason::Always), "{name} twice");
         }
         let memory = if world.granted(|what| *what == What::Memory(1 << 30)) { 1 << 30 } else { 512 << 20 };
         prop_assert_eq!(policy.limits.memory, memory);

@@ -172,6 +172,7 @@ pub fn activate(layout: &Layout, record: &BoxRecord) -> Result<()> {
 /// Forgets a box.
 pub fn forget(layout: &Layout, record: &BoxRecord) -> Result<()> {
     store::remove(&layout.box_record(&record.request.key()))?;
+    store::remove(&layout.told(&record.request.key()))?;
     store::remove_folder(&layout.compiled(&record.request.key()))?;
     store::remove_folder(&layout.archives(&record.request.key()))
 }

@@ -93,7 +93,7 @@ impl Grants {
         let mut taken = 0;
         for entry in self.entries.iter_mut().filter(|entry| entry.holder == *holder) {
             let before = entry.grants.len();
-            entry.grants.retain(|known| what.is_some_and(|what| *what != known.what));
+            entry.grants.retain(|known| what.is_some_and(|what| !what.takes_back(&known.what)));
             taken += before - entry.grants.len();
         }
         self.entries.retain(|entry| !entry.grants.is_empty());

@@ -9,6 +9,7 @@
 //!                     a build's secrets; in the runtime directory if there is one
 //! builds/NAME/        what one build reads: its context
 //! locks/KEY           held while a box is built
+//! told/KEY.json       what was said about one box, and is not said again
 //! volumes/NAME.json   one volume of an engine, in which a package keeps its files
 //! seccomp/HASH.json   the seccomp profile, as a file for the engines to read
 //! set-aside/          files that could not be read, for a person to look at
@@ -25,6 +26,7 @@ pub mod grants;
 pub mod lock;
 pub mod runs;
 pub mod store;
+pub mod told;
 pub mod volumes;
 
 use std::path::{Path, PathBuf};
@@ -103,6 +105,11 @@ impl Layout {
     /// directory is preferred to a home directory.
     pub fn runs(&self) -> PathBuf {
         self.runtime.as_deref().unwrap_or(&self.root).join("runs")
+    }
+
+    /// What was said about a box.
+    pub fn told(&self, key: &str) -> PathBuf {
+        self.root.join("told").join(format!("{key}.json"))
     }
 
     /// The folder of volumes.

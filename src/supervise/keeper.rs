@@ -42,8 +42,10 @@ const STOP_LIMIT: Duration = Duration::from_millis(1500);
 /// How long a program may take to end once its link has dropped.
 const GRACE_LIMIT: Duration = Duration::from_secs(3);
 
-/// A daemon goes on for a moment with what a stopped command line had asked for.
+/// What a stopped command line had asked for goes on for a moment …
 const AFTERMATH: Duration = Duration::from_secs(2);
+/// … and where a daemon works on it, until the step that it is at is done: it may be storing a layer.
+const DAEMONS_AFTERMATH: Duration = Duration::from_secs(5);
 
 /// What is to be undone.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -59,6 +61,8 @@ pub struct Task {
     pub always: Vec<Cmd>,
     /// The run's folders, to be removed after that. Its command line is ended before.
     pub folders: Option<Folders>,
+    /// A daemon does what its command line asked for.
+    pub by_daemon: bool,
     /// The run's name, if its command line can leave processes.
     pub strays_of: Option<String>,
 }
@@ -143,8 +147,10 @@ fn undo(task: &Task, done: bool) {
     // After the containers, of which they may be the monitors: without its monitor podman can't tell how one ended.
     strays.into_iter().for_each(|run| strays::end(run));
     if (stopped || strays.is_some()) && !commands.is_empty() {
-        std::thread::sleep(AFTERMATH);
-        answered = commands.iter().all(|command| run(command));
+        for pause in [Some(AFTERMATH), task.by_daemon.then_some(DAEMONS_AFTERMATH)].into_iter().flatten() {
+            std::thread::sleep(pause);
+            answered = commands.iter().all(|command| run(command));
+        }
     }
     // Nobody is left to be told: what did not work is tried again by the next start, which
     // finds the folder.

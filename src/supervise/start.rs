@@ -256,6 +256,7 @@ fn sweep(job: &Job<'_>) {
     let undo = |leftover: Leftover| Task {
         unless_done: clearing(job.engine, &leftover.name),
         strays_of: Some(leftover.name),
+        by_daemon: job.engine.builds_by_daemon(),
         folders: Some(leftover.folders),
         ..Task::default()
     };

@@ -98,21 +98,47 @@ impl Fixture {
     }
 
     /// What the attempts are told.
-    fn order(&self, probes: &[(&Probe, &[String])]) -> Vec<u8> {
+    fn order(&self, probes: &[(&Probe, &[String])], work: &Path) -> Vec<u8> {
         let told = |(probe, words): &(&Probe, &[String])| {
-            let words: Vec<String> = words.iter().map(|word| self.host.fill_in(word)).collect();
+            let words: Vec<String> = words.iter().map(|word| self.fill_in(word, work)).collect();
             json!({ "id": probe.id, "try": words })
         };
         json!({ "probes": probes.iter().map(told).collect::<Vec<_>>() }).to_string().into_bytes()
     }
 
+    fn fill_in(&self, word: &str, work: &Path) -> String {
+        self.host.fill_in(word).replace("${work}", work.to_str().unwrap())
+    }
+
+    /// A project of somebody's.
+    fn work(&self, name: &str, owner: (u32, u32)) -> PathBuf {
+        let dir = self.host.dir.join(format!("work-{name}"));
+        if dir.exists() {
+            return dir;
+        }
+        for folder in [".git/hooks", ".vscode", "sub/.git/hooks"] {
+            std::fs::create_dir_all(dir.join(folder)).unwrap();
+        }
+        for file in [".git/hooks/pre-commit", ".git/config", ".gitmodules", ".envrc", "plain"] {
+            std::fs::write(dir.join(file), "old\n").unwrap();
+        }
+        std::os::unix::fs::symlink(".git/hooks/pre-commit", dir.join("link")).unwrap();
+        let mut chown = Command::new("chown");
+        chown.args(["-Rh", &format!("{}:{}", owner.0, owner.1)]).arg(&dir);
+        run(chown, b"").ok();
+        dir
+    }
+
     /// Makes the attempts in a box: in one start, but for those that need their own.
     pub fn in_box(&self, home: &Home, ecosystem: Ecosystem, probes: &[&Probe]) -> BTreeMap<String, Outcome> {
         let (alone, rest): (Vec<&Probe>, Vec<&Probe>) = probes.iter().partition(|probe| probe.alone);
-        let (mounted, together): (Vec<&Probe>, Vec<&Probe>) = rest.into_iter().partition(|probe| probe.mounted);
-        let starts = std::iter::once(together).chain([mounted]).chain(alone.into_iter().map(|probe| vec![probe]));
+        let mut together: BTreeMap<Option<&str>, Vec<&Probe>> = BTreeMap::new();
+        for probe in rest {
+            together.entry(probe.mounted.as_deref()).or_default().push(probe);
+        }
+        let starts = together.into_values().chain(alone.into_iter().map(|probe| vec![probe]));
         let mut all = BTreeMap::new();
-        for start in starts.filter(|start| !start.is_empty()) {
+        for start in starts {
             let done = self.start(home, ecosystem, &start);
             let mut outcomes = outcomes(&done);
             if start[0].alone && outcomes.is_empty() && done.code() == 137 {
@@ -134,14 +160,21 @@ impl Fixture {
     pub fn start(&self, home: &Home, ecosystem: Ecosystem, probes: &[&Probe]) -> Done {
         let line = self.line(ecosystem);
         let mut args: Vec<String> = line.args.iter().map(|arg| (*arg).to_owned()).collect();
-        if probes[0].mounted {
-            args.push(self.host.fill_in("${host}/shared"));
+        // Where the lane's user is root, the program is to be the owner, who is somebody else.
+        let owner = if home.lane.uid == 0 { (12345, 12345) } else { (home.lane.uid, home.lane.gid) };
+        let work = self.work(&format!("{}-{ecosystem:?}", home.lane.name), owner);
+        if let Some(folder) = &probes[0].mounted {
+            args.push(self.fill_in(folder, &work));
+        }
+        if probes[0].mounted.as_deref() == Some("${work}") {
+            let package = format!("{}:{}", if ecosystem == Ecosystem::Npm { "npm" } else { "pypi" }, line.args[1]);
+            run(home.shim("jitbox", ["allow", &package, "--write", work.to_str().unwrap()]), b"").ok();
         }
         let shim = home.shim_with(&USERS, line.shim, args);
         let mut command = with_descriptors(&shim, &self.host);
         command.current_dir(&home.dir);
         let order: Vec<(&Probe, &[String])> = probes.iter().map(|probe| (*probe, &*probe.r#try)).collect();
-        feed(command, &self.order(&order))
+        feed(command, &self.order(&order, &work))
     }
 
     /// Makes the controls' attempts as root of this machine, with mounts of their own.
@@ -166,7 +199,8 @@ impl Fixture {
         program.envs(USERS.iter().filter_map(|pair| pair.split_once('=')));
         let order: Vec<(&Probe, &[String])> =
             probes.iter().map(|probe| (*probe, probe.native.as_deref().unwrap_or(&probe.r#try))).collect();
-        let done = feed(with_descriptors(&program, &self.host), &self.order(&order));
+        let work = self.work(&format!("{ecosystem:?}"), (0, 0));
+        let done = feed(with_descriptors(&program, &self.host), &self.order(&order, &work));
         let found = outcomes(&done);
         assert!(!found.is_empty(), "{}", done.words());
         found

@@ -28,9 +28,8 @@ pub struct Probe {
     /// A start of its own, because the box may be ended for it.
     #[serde(default)]
     pub alone: bool,
-    /// In a start that has a folder of the host mounted.
-    #[serde(default)]
-    pub mounted: bool,
+    /// In a start that has this folder of the host mounted.
+    pub mounted: Option<String>,
     /// For one ecosystem only.
     pub only: Option<Ecosystem>,
     /// That it succeeds is known; SECURITY.md says why under this name …

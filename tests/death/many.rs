@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use crate::support::lane::nothing_left;
 use crate::support::run::finish;
-use crate::support::{Home, Lane};
+use crate::support::{Home, Lane, loading};
 
 const LINE: [&str; 7] = ["-y", "-p", "cowsay@1.4.0", "-p", "is-number@7.0.0", "cowsay", "moo"];
 const STARTS: usize = 50;
@@ -12,6 +12,7 @@ const STARTS: usize = 50;
 /// Nobody has the box yet, and fifty want it: it is made once, and all get their answer.
 pub fn first_starts(lane: &'static Lane) {
     let home = Home::empty(lane);
+    let _load = loading();
     let start = || {
         let mut command = home.shim("npx-safe", LINE);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()

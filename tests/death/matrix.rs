@@ -11,7 +11,7 @@ use super::SERVER;
 use super::traces::{Traces, read};
 use crate::support::home::CARRIERS;
 use crate::support::lane::{alive, children};
-use crate::support::{Carrier, Home, Lane, wait_for};
+use crate::support::{Carrier, Home, Lane, quick, wait_for};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Death {
@@ -190,6 +190,7 @@ pub fn of(lane: &'static Lane, death: Death) {
         let stream = carrier == Carrier::Stream;
         for server in [Server::Good, Server::Deaf, Server::Roots] {
             let home = Home::warmed(lane, carrier, &[&SERVER]);
+            let _quick = quick();
             let mut running = Running::start(lane, &home, server, death);
             running.die(death, stream);
             let traces = &running.traces;

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use super::SERVER;
 use crate::support::lane::nothing_left;
-use crate::support::{Carrier, Home, Lane, run};
+use crate::support::{Carrier, Home, Lane, loading, run};
 
 const KILLS: u64 = 20;
 
 /// Kills at moments spread over the first 400 ms; then one start, after which nothing is left.
 pub fn kills(lane: &'static Lane) {
     let home = Home::warmed(lane, Carrier::Chosen, &[&SERVER]);
+    let _load = loading();
     let mut shims = Vec::new();
     for i in 0..KILLS {
         let mut command = home.shim(SERVER.shim, SERVER.args);

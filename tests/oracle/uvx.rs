@@ -1,5 +1,6 @@
 //! The real uvx, pointed at an index of ours.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::str::FromStr;
@@ -71,7 +72,12 @@ impl Uv {
     fn command(&self, name: &str) -> Command {
         let home = self.folder.path().join(name);
         std::fs::create_dir_all(&home).unwrap();
-        std::fs::write(home.join("r.txt"), REQUIREMENTS).unwrap();
+        if !home.join("r.txt").exists() {
+            // Whole or not at all: others read it at the same time.
+            let mut file = tempfile::NamedTempFile::new_in(&home).unwrap();
+            file.write_all(REQUIREMENTS.as_bytes()).unwrap();
+            file.persist(home.join("r.txt")).unwrap();
+        }
         let mut command = clean(&self.program, &home);
         command.env("UV_CACHE_DIR", self.folder.path().join("cache"));
         command.env("UV_PYTHON_DOWNLOADS", "never").env("UV_HTTP_RETRIES", "0");

@@ -18,6 +18,8 @@ pub struct Client {
     stderr: Collecting,
     next: u64,
     seen: String,
+    /// It says other things than messages, too, as some do.
+    pub noisy: bool,
 }
 
 impl Client {
@@ -35,7 +37,7 @@ impl Client {
             }
         });
         let stderr = collect(child.stderr.take().unwrap());
-        Self { stdin: child.stdin.take(), child, lines, stderr, next: 1, seen: String::new() }
+        Self { stdin: child.stdin.take(), child, lines, stderr, next: 1, seen: String::new(), noisy: false }
     }
 
     /// The process that was started.
@@ -62,6 +64,9 @@ impl Client {
                 let stderr = String::from_utf8_lossy(&self.stderr.so_far()).into_owned();
                 panic!("no answer to {method}; so far: {}\nstderr: {stderr}", self.seen);
             };
+            if self.noisy && !line.starts_with('{') {
+                continue;
+            }
             let message: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("not JSON ({e}): {line}"));
             self.seen.push_str(&line);
             if message["id"] == id && message.get("method").is_none() {

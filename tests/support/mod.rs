@@ -11,7 +11,21 @@ pub use home::{Carrier, Home};
 pub use lane::Lane;
 pub use run::{Done, run};
 
+use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
+
+/// Held by what loads the whole machine, and by what has a limit of seconds to keep.
+static LOAD: RwLock<()> = RwLock::new(());
+
+/// For a test that loads the machine: one at a time, and beside none that has to be quick.
+pub fn loading() -> RwLockWriteGuard<'static, ()> {
+    LOAD.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// For a test that has to be quick.
+pub fn quick() -> RwLockReadGuard<'static, ()> {
+    LOAD.read().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// How long anything may take that is expected to happen at all.
 pub const PATIENCE: Duration = Duration::from_secs(300);

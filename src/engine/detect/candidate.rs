@@ -104,18 +104,8 @@ fn make(
 
 /// The first program of that name that can be trusted; if there are only others, why not.
 fn search(context: &Context, machine: &Machine<'_>, kind: Kind) -> Result<Option<PathBuf>> {
-    let path = context.env.get("PATH").map(|path| std::env::split_paths(path).collect::<Vec<_>>());
-    let dirs = path.unwrap_or_default().into_iter().chain(machine.program_dirs.iter().cloned());
-    let Ok(path) = std::env::join_paths(dirs.filter(|dir| dir.is_absolute())) else { return Ok(None) };
-    let Ok(programs) = which::which_in_all(kind.name(), Some(path), "/") else { return Ok(None) };
-    let mut refused = None;
-    for program in programs {
-        match trusted(&program, context.uid) {
-            Ok(()) => return Ok(Some(program)),
-            Err(e) => refused = refused.or(Some(e)),
-        }
-    }
-    refused.map_or(Ok(None), Err)
+    trust::search(kind.name(), context.env.get("PATH"), &machine.program_dirs, context.uid)
+        .map_err(|(program, why)| not_started(&program, &why))
 }
 
 fn trusted(program: &Path, uid: u32) -> Result<()> {
@@ -125,10 +115,14 @@ fn trusted(program: &Path, uid: u32) -> Result<()> {
     }
     match trust::untrusted_program(program, uid) {
         None => Ok(()),
-        Some(why) => Err(Error::refused(format!("`{}` is not started", program.display()))
-            .because(why)
-            .hint("make it writable by its owner only, or name another one: engine = \"/path/of/it\"")),
+        Some(why) => Err(not_started(program, &why)),
     }
+}
+
+fn not_started(program: &Path, why: &str) -> Error {
+    Error::refused(format!("`{}` is not started", program.display()))
+        .because(why)
+        .hint("make it writable by its owner only, or name another one: engine = \"/path/of/it\"")
 }
 
 /// `docker` is podman in disguise: a link to it, or the script of the package podman-docker.

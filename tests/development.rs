@@ -1,0 +1,105 @@
+//! Servers that people develop with, on their own defaults: each gets at most one grant. Run by hand (`just servers`);
+//! what it prints is `docs/servers.md`.
+
+use std::fmt::Write;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Case;
+use crate::support::mcp::Client;
+use crate::support::{Home, Lane, run};
+
+pub const CASES: &[Case] = &[Case::new("each", each).by_hand().on(|lane| lane.name == "podman-rootless")];
+
+/// One server; `${dir}` is a project.
+#[derive(Deserialize)]
+struct Server {
+    line: Vec<String>,
+    tools: usize,
+    #[serde(default)]
+    noisy: bool,
+    #[serde(default)]
+    env: Vec<String>,
+    /// What `jitbox allow` is given.
+    #[serde(default)]
+    grant: Vec<String>,
+    /// A tool, its arguments, and what its answer has in it.
+    calls: Vec<(String, Value, String)>,
+    /// The same in another start.
+    #[serde(default)]
+    again: Vec<(String, Value, String)>,
+}
+
+fn each(lane: &'static Lane) {
+    let servers: Vec<Server> = serde_json::from_str(include_str!("data/development.json")).unwrap();
+    let mut text = String::new();
+    let mut failed = Vec::new();
+    for server in &servers {
+        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(lane, server)));
+        match tried {
+            Ok(said) => text.push_str(&said),
+            Err(_) => failed.push(server.line.join(" ")),
+        }
+    }
+    eprintln!("{text}");
+    assert!(failed.is_empty(), "{failed:#?}");
+}
+
+fn serve(lane: &'static Lane, server: &Server) -> String {
+    let home = Home::empty(lane);
+    let dir = home.folder("project");
+    let made = std::process::Command::new("sh").args(["-c", "git init -q -b main"]).current_dir(&dir).status().unwrap();
+    assert!(made.success());
+    for (file, content) in [
+        ("page.html", "<h1>Hello</h1>"),
+        ("wrong.js", "console.log(nowhere);\n"),
+        ("eslint.config.mjs", "export default [{ rules: { 'no-undef': 'error' } }];\n"),
+    ] {
+        std::fs::write(dir.join(file), content).unwrap();
+    }
+    home.own(&dir);
+    let fill = |word: &String| word.replace("${dir}", dir.to_str().unwrap());
+    let mut text = String::new();
+    let shown = |words: &[String]| {
+        shell_words::join(words).replace("'${dir}", "~/project'").replace("~/project''", "~/project")
+    };
+    if !server.grant.is_empty() {
+        run(home.shim("jitbox", std::iter::once("allow".to_owned()).chain(server.grant.iter().map(fill))), b"").ok();
+        let _ = writeln!(text, "$ jitbox allow {}", shown(&server.grant));
+    }
+    let set: String = server.env.iter().map(|variable| format!("{}=… ", variable.split('=').next().unwrap())).collect();
+    let _ = writeln!(text, "$ {set}{}", shown(&server.line));
+    for (at, calls) in [&server.calls, &server.again].into_iter().enumerate() {
+        if at == 1 && calls.is_empty() {
+            break;
+        }
+        let environment: Vec<&str> = server.env.iter().map(String::as_str).collect();
+        let mut client =
+            Client::start(home.shim_with(&environment, &server.line[0], server.line[1..].iter().map(fill)));
+        client.noisy = server.noisy;
+        let answer = client.initialize();
+        let tools = client.tools().len();
+        if at == 0 {
+            let _ = writeln!(text, "  {}: {tools} tools", answer["serverInfo"]["name"].as_str().unwrap());
+        } else {
+            let _ = writeln!(text, "  (started again)");
+        }
+        assert_eq!(tools, server.tools);
+        for (tool, arguments, want) in calls {
+            let arguments: Value = serde_json::from_str(&fill(&arguments.to_string())).unwrap();
+            let said = client.call(tool, arguments.clone());
+            assert!(said.contains(&fill(want)), "{tool}: {said}");
+            let short: String =
+                said.replace(dir.to_str().unwrap(), "~/project").split_whitespace().collect::<Vec<_>>().join(" ");
+            let _ = writeln!(text, "  {tool} → {}", short.chars().take(90).collect::<String>());
+        }
+        let done = client.finish();
+        for line in done.stderr.lines().filter(|line| line.starts_with(&format!("{}:", server.line[0]))) {
+            eprintln!("{line}");
+        }
+    }
+    home.remove_boxes();
+    text.push('\n');
+    text
+}
