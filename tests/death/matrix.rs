@@ -200,13 +200,14 @@ pub fn of(lane: &'static Lane, death: Death) {
                 traces.gone(lane)
             });
             eprintln!(
-                "{}: {death:?} of {server:?}, {carrier:?}: processes gone after {:.2} s, all after {:.2} s",
+                "{}: {death:?} of {server:?}, {carrier:?}: box gone after {:.2} s, processes {:.2} s, all {:.2} s",
                 lane.name,
+                gone.inside.as_secs_f32(),
                 gone.processes.as_secs_f32(),
                 gone.all.as_secs_f32()
             );
             if let Some(limit) = limit(death) {
-                assert!(gone.processes < limit + busy(lane), "{death:?} of {server:?} took {:?}", gone.processes);
+                assert!(gone.inside < limit + busy(lane), "{death:?} of {server:?} took {:?}", gone.inside);
             }
         }
     }

@@ -15,12 +15,16 @@ pub struct Traces {
     shim: u32,
     /// The shim, what it started, and what runs in the box or for it.
     processes: Vec<(u32, String)>,
+    /// Those of them that are in the box.
+    inside: BTreeSet<u32>,
     /// Words that stand in mounts and command lines of this container and of no other.
     words: Vec<String>,
 }
 
 /// When it was over.
 pub struct Gone {
+    /// The box's own processes. An engine may take its time to notice.
+    pub inside: Duration,
     pub processes: Duration,
     pub all: Duration,
 }
@@ -31,32 +35,31 @@ impl Traces {
         let mounts = read(container.pid, "mountinfo");
         let upper = mounts.split([',', ' ']).find_map(|word| word.strip_prefix("upperdir="));
         words.extend(upper.map(str::to_owned));
-        let mut found = BTreeSet::from([shim]);
-        for root in [shim, container.pid] {
-            let mut open = vec![root];
-            while let Some(pid) = open.pop() {
-                found.insert(pid);
-                open.extend(children(pid));
-            }
-        }
+        let inside = tree(container.pid);
+        let mut found = tree(shim);
+        found.extend(&inside);
         found.extend(processes().into_iter().filter(|pid| read(*pid, "cmdline").contains(&container.id)));
         let processes = found.into_iter().filter_map(|pid| Some((pid, started(pid)?))).collect();
-        Self { shim, processes, words }
+        Self { shim, processes, inside, words }
     }
 
     /// Waits until nothing is left of it; panics when that takes longer than [`LIMIT`].
     #[track_caller]
     pub fn gone(&self, lane: &Lane) -> Gone {
         let begun = Instant::now();
-        let mut first = None;
+        let (mut inside, mut processes) = (None, None);
         loop {
-            let mut left = self.alive();
+            let alive = self.alive();
+            if alive.iter().all(|(pid, _)| !self.inside.contains(pid)) {
+                inside.get_or_insert_with(|| begun.elapsed());
+            }
+            let mut left: Vec<String> = alive.into_iter().map(|(pid, command)| format!("{pid}: {command}")).collect();
             if left.is_empty() {
-                let processes = *first.get_or_insert_with(|| begun.elapsed());
+                processes.get_or_insert_with(|| begun.elapsed());
                 left = leftovers(lane, self.shim);
                 left.extend(self.mounts());
-                if left.is_empty() {
-                    return Gone { processes, all: begun.elapsed() };
+                if let (true, Some(inside), Some(processes)) = (left.is_empty(), inside, processes) {
+                    return Gone { inside, processes, all: begun.elapsed() };
                 }
             }
             assert!(begun.elapsed() < LIMIT, "left behind after {LIMIT:?}: {left:#?}");
@@ -64,9 +67,9 @@ impl Traces {
         }
     }
 
-    fn alive(&self) -> Vec<String> {
+    fn alive(&self) -> Vec<(u32, String)> {
         let same = |(pid, start): &&(u32, String)| alive(*pid) && started(*pid).as_ref() == Some(start);
-        self.processes.iter().filter(same).map(|(pid, _)| format!("{pid}: {}", read(*pid, "cmdline"))).collect()
+        self.processes.iter().filter(same).map(|(pid, _)| (*pid, read(*pid, "cmdline"))).collect()
     }
 
     /// In any mount namespace of this machine.
@@ -83,6 +86,16 @@ impl Traces {
         }
         found
     }
+}
+
+/// A process and all below it.
+fn tree(root: u32) -> BTreeSet<u32> {
+    let (mut found, mut open) = (BTreeSet::new(), vec![root]);
+    while let Some(pid) = open.pop() {
+        found.insert(pid);
+        open.extend(children(pid));
+    }
+    found
 }
 
 pub fn read(pid: u32, file: &str) -> String {
