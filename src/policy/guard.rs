@@ -34,7 +34,7 @@ const GIT: [&str; 5] = ["hooks", "config", "config.worktree", "commondir", "modu
 
 /// Folders that are looked into below the first one.
 const MOST_FOLDERS: usize = 2000;
-/// Each is a mount more.
+/// Each is a mount more, and up to two for the folders around it.
 const MOST_GUARDS: usize = 64;
 /// Nobody keeps a project of their own in there.
 const SKIPPED: [&str; 3] = ["node_modules", ".git", ".venv"];
@@ -76,10 +76,10 @@ pub fn look(folder: &Path) -> Result<Guards, String> {
         }
         level = next;
     }
-    pin_parents(folder, &mut guards)?;
     if guards.present.len() > MOST_GUARDS {
         return Err("there are too many projects in it: grant the one that is meant".into());
     }
+    pin_parents(folder, &mut guards)?;
     Ok(guards)
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -73,7 +73,10 @@ fn value(mut bytes: Vec<u8>) -> Result<OsString> {
 
 fn file(context: &Context, path: &Path) -> Result<Vec<u8>> {
     let shown = path.display();
-    let mut file = std::fs::File::open(path).doing(|| format!("can't open `{shown}`"))?;
+    // To open a fifo would wait for somebody who writes to it.
+    let mut options = std::fs::File::options();
+    options.read(true).custom_flags(nix::libc::O_NONBLOCK);
+    let mut file = options.open(path).doing(|| format!("can't open `{shown}`"))?;
     // The open file is asked, not its name, so that it can't be another one by now.
     let meta = file.metadata().doing(|| format!("can't look at `{shown}`"))?;
     if !meta.is_file() {
@@ -144,6 +147,9 @@ mod tests {
             assert!(error.hints[0].contains("chmod 600"), "{mode:o} {error}");
         }
         assert!(read(&context(), &Reference::File(dir.path().to_owned())).is_err());
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(read(&context(), &Reference::File(fifo)).unwrap_err().to_string().contains("not a file"));
     }
 
     #[test]
