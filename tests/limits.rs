@@ -129,7 +129,9 @@ fn fork_bomb(lane: &'static Lane) {
         SETTINGS,
         "const { spawn } = require('child_process');
          setTimeout(() => process.exit(3), 4000);
-         spawn('sh', ['-c', 'bomb() { bomb & bomb; }; bomb'], { stdio: 'ignore' }).on('error', () => {})",
+         const again = () => spawn('sh', ['-c', 'bomb() { bomb & bomb; }; bomb'], { stdio: 'ignore' })
+             .on('exit', again).on('error', () => setTimeout(again, 10));
+         again()",
     );
     if lane.is_gvisor() && hog.code == 3 {
         // Held by a limit of the program's user, of whose refusals nobody hears; and its shell

@@ -151,15 +151,17 @@ pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool) -> Passed {
     let asked_for =
         |name: &OsStr| asked.tighten.env.as_ref().is_none_or(|names| names.iter().any(|n| name == n.as_str()));
     let secrets: Vec<_> = secrets(asked).into_iter().filter(|(secret, _)| asked_for(secret.name.as_ref())).collect();
+    let is_there = |values: &[Variable], name: &OsStr| {
+        values.iter().any(|own| own.name == name) || secrets.iter().any(|(secret, _)| name == secret.name.as_str())
+    };
     let mut held_back = Vec::new();
     let wanted = |name: &OsStr| !is_surrounding(name) && !is_always(name);
     let small = asked.environment.iter().filter(|(name, _)| wanted(name)).count() <= SMALL
         && asked.environment.iter().all(|(name, _)| name != "SHLVL");
     for (name, value) in &asked.environment {
         let kept = is_always(name) || asked_for(name);
-        let is_there = values.iter().any(|own| own.name == *name) || secrets.iter().any(|(s, _)| *name == *s.name);
         // A host's PATH, HOME and the like mean nothing in the box, whoever asks.
-        if !kept || host_shaped(name) || is_there {
+        if !kept || host_shaped(name) || is_there(&values, name) {
             continue;
         }
         match reason(asked, name, small && wanted(name)) {
@@ -169,8 +171,8 @@ pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool) -> Passed {
         }
     }
     // Whoever sets such a variable knows better than the recipe.
-    let set = |name: &str| values.iter().any(|own| own.name == *name) || secrets.iter().any(|(s, _)| s.name == name);
-    let recipe: Vec<_> = asked.recipe_environment.iter().filter(|(name, _)| !set(name)).cloned().collect();
+    let recipe = asked.recipe_environment.iter().filter(|(name, _)| !is_there(&values, name.as_ref()));
+    let recipe: Vec<_> = recipe.cloned().collect();
     values.extend(recipe.into_iter().map(|(name, value)| Variable {
         name: name.into(),
         value: value.into(),
