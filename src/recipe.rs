@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::error::{Doing, Result};
 use crate::package::Ecosystem;
+use crate::policy::seccomp::Relaxation;
 
 /// One recipe.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -19,10 +20,17 @@ pub struct Recipe {
     /// Variables that it gets unless somebody sets them.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// System calls that it needs besides those that every program may make, and the variables that it gets instead
+    /// of the above where it may make them.
+    #[serde(default)]
+    pub relax: BTreeMap<Relaxation, BTreeMap<String, String>>,
 }
 
-const BUILT_IN: [&str; 2] =
-    [include_str!("../templates/recipes/mcp-server-git.toml"), include_str!("../templates/recipes/server-memory.toml")];
+const BUILT_IN: [&str; 3] = [
+    include_str!("../templates/recipes/mcp-server-git.toml"),
+    include_str!("../templates/recipes/playwright-mcp.toml"),
+    include_str!("../templates/recipes/server-memory.toml"),
+];
 
 /// The recipe for a package; one that asks for nothing if there is none.
 pub fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
@@ -50,6 +58,8 @@ mod tests {
         assert_eq!(for_package(Ecosystem::Pypi, "mcp-server-git").unwrap().apt, ["git"]);
         let memory = for_package(Ecosystem::Npm, "@modelcontextprotocol/server-memory").unwrap();
         assert_eq!(memory.env["MEMORY_FILE_PATH"], "/state/memory.jsonl");
+        let playwright = for_package(Ecosystem::Npm, "@playwright/mcp").unwrap();
+        assert!(playwright.relax[&Relaxation::Browser].keys().all(|name| playwright.env.contains_key(name)));
         assert_eq!(for_package(Ecosystem::Npm, "mcp-server-git").unwrap(), Recipe::default());
     }
 }

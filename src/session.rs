@@ -147,14 +147,13 @@ impl<'a> Session<'a> {
         let named = !paths.is_empty() || granted.iter().any(|granted| granted.found.is_some());
         let looks = named || answer || level == Level::Relaxed;
         let packages = record.map(|record| &record.packages[..]).unwrap_or_default();
-        let mut recipe_environment = Vec::new();
-        for package in packages.iter().filter(|package| package.source().is_none()) {
-            recipe_environment.extend(recipe::for_package(package.ecosystem(), package.name())?.env);
-        }
+        let of_registry = packages.iter().filter(|package| package.source().is_none());
+        let recipes = of_registry.map(|package| recipe::for_package(package.ecosystem(), package.name()));
+        let recipes = recipes.collect::<Result<_>>()?;
         let server = record.is_some_and(|record| record.mcp);
         Ok(policy::decide(Asked {
             keeps: policy::kept::kept(&self.config, level, packages, server),
-            recipe_environment,
+            recipes,
             engine: &self.engine,
             config: &self.config,
             tighten: &launch.tighten,
@@ -186,7 +185,7 @@ impl<'a> Session<'a> {
     /// Runs the line's program in its box, on our own standard streams.
     pub fn run(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<Outcome> {
         let policy = &self.with_secrets(policy)?;
-        policy::write_seccomp(&self.layout, &self.engine)?;
+        policy::write_seccomp(&self.layout, &self.engine, &policy.relaxed)?;
         self.make_volume(record, policy)?;
         let carrier = self.carrier();
         let outcome = match self.start(launch, record, policy, carrier) {
