@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::error::{Doing, Result};
-use crate::package::Ecosystem;
+use crate::package::{Ecosystem, PinnedPackage};
 use crate::policy::seccomp::Relaxation;
 
 /// One recipe.
@@ -32,8 +32,8 @@ const BUILT_IN: [&str; 3] = [
     include_str!("../templates/recipes/server-memory.toml"),
 ];
 
-/// The recipe for a package; one that asks for nothing if there is none.
-pub fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
+/// The recipe for a package of that name; one that asks for nothing if there is none.
+pub(crate) fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
     let wanted = format!("{ecosystem}:{name}");
     for text in BUILT_IN {
         let recipe: Recipe = toml::from_str(text).doing(|| "a built-in recipe is malformed".into())?;
@@ -42,6 +42,17 @@ pub fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
         }
     }
     Ok(Recipe::default())
+}
+
+/// The recipes of those that a registry has. Elsewhere anybody may call their package so.
+pub fn for_all(packages: &[PinnedPackage]) -> Result<Vec<Recipe>> {
+    let of_registry = packages.iter().filter(|package| package.source().is_none());
+    of_registry.map(|package| for_package(package.ecosystem(), package.name())).collect()
+}
+
+/// The Debian packages that belong into the image of these.
+pub fn apt(packages: &[PinnedPackage]) -> Result<Vec<String>> {
+    Ok(for_all(packages)?.into_iter().flat_map(|recipe| recipe.apt).collect())
 }
 
 #[cfg(test)]

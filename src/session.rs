@@ -101,10 +101,11 @@ impl<'a> Session<'a> {
         self.make(launch, request).map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })
     }
 
-    /// An image holds the guest of the jitbox that made it. After an upgrade it is made again,
-    /// from the same lock.
+    /// An image holds the guest of the jitbox that made it, and what its recipes asked for. After an
+    /// upgrade it is made again, from the same lock.
     fn up_to_date(&self, launch: &Launch, record: BoxRecord) -> Result<BoxRecord> {
-        if record.guest == guest_id(self.engine.facts.architecture) {
+        let is_current = record.guest == guest_id(self.engine.facts.architecture);
+        if is_current && record.apt == recipe::apt(&record.packages)? {
             return Ok(record);
         }
         self.remake(launch, &record)?;
@@ -147,13 +148,10 @@ impl<'a> Session<'a> {
         let named = !paths.is_empty() || granted.iter().any(|granted| granted.found.is_some());
         let looks = named || answer || level == Level::Relaxed;
         let packages = record.map(|record| &record.packages[..]).unwrap_or_default();
-        let of_registry = packages.iter().filter(|package| package.source().is_none());
-        let recipes = of_registry.map(|package| recipe::for_package(package.ecosystem(), package.name()));
-        let recipes = recipes.collect::<Result<_>>()?;
         let server = record.is_some_and(|record| record.mcp);
         Ok(policy::decide(Asked {
             keeps: policy::kept::kept(&self.config, level, packages, server),
-            recipes,
+            recipes: recipe::for_all(packages)?,
             engine: &self.engine,
             config: &self.config,
             tighten: &launch.tighten,

@@ -92,7 +92,7 @@ impl Session<'_> {
             layout: &self.layout,
             ecosystem: record.request.ecosystem,
             base: record.base.clone(),
-            apt: record.apt.clone(),
+            apt: recipe::apt(&record.packages)?,
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
             sources: Sources { secret, ..sources.1 },
@@ -104,6 +104,7 @@ impl Session<'_> {
         let image = making.image(&locked);
         let mut record = record.clone();
         record.image = image;
+        record.apt = making.apt;
         guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
         progress.phase("compiling");
         self.compile(launch, &record);
@@ -235,17 +236,12 @@ impl Session<'_> {
 
     /// What is to be made for a resolved line.
     pub fn making(&self, launch: &Launch, resolved: &mut Resolved, sources: Sources) -> Result<Making<'_>> {
-        let mut apt = Vec::new();
-        // A name is only a registry's to give: elsewhere anybody may call their package so.
-        for package in resolved.packages.iter().filter(|package| package.source().is_none()) {
-            apt.extend(recipe::for_package(package.ecosystem(), package.name())?.apt);
-        }
         Ok(Making {
             engine: &self.engine,
             layout: &self.layout,
             ecosystem: launch.launcher.ecosystem(),
             base: resolved.base.image.clone(),
-            apt,
+            apt: recipe::apt(&resolved.packages)?,
             wanted: wanted(launch.launcher.ecosystem(), &resolved.packages)?,
             name: image_word(launch),
             sources,
