@@ -244,6 +244,8 @@ impl<'a> Supervisor<'a> {
     }
 
     async fn stay(mut self) -> Result<Outcome> {
+        // Whatever an engine loses on the way: a box that never starts its program is none.
+        let started_by = Instant::now() + start::START_LIMIT;
         let end = loop {
             let silent = self.idle.map(|idle| self.last_byte + idle);
             let due = self.due.map_or_else(|| Instant::now() + Duration::from_secs(3600), |(at, _)| at);
@@ -258,6 +260,10 @@ impl<'a> Supervisor<'a> {
                 Some(chunk) = next_of(&mut self.input), if self.credit >= MAX_DATA as u32 => self.feed(chunk),
                 Some(()) = next_of(&mut self.ended) => self.input_ended(),
                 () = sleep_until(due), if self.due.is_some() => self.harder().await?,
+                () = sleep_until(started_by), if !self.begun => {
+                    start::remove(self.engine, &self.name).await;
+                    return Err(start::slow());
+                }
                 () = sleep_until(silent.unwrap_or(due)), if silent.is_some() => self.fall_silent(),
             }
         };

@@ -25,7 +25,7 @@ use crate::plan::Start;
 use crate::state::runs::{self, Ends, Leftover, Run};
 
 /// How long an engine may take to start a box: a VM that sleeps wakes up in 5 to 15 s.
-const START_LIMIT: Duration = Duration::from_secs(60);
+pub const START_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long an engine may take to remove a container.
 const REMOVE_LIMIT: Duration = Duration::from_secs(20);
@@ -177,7 +177,7 @@ pub async fn start(job: &mut Job<'_>) -> Result<Started> {
     Ok(Started { name, sender, receiver, boot_id, client, keeper })
 }
 
-fn slow() -> Error {
+pub fn slow() -> Error {
     let why = format!("no answer within {} s", START_LIMIT.as_secs());
     Error::new(Kind::Engine, "the engine did not start the box").because(why).hint("jitbox doctor")
 }
