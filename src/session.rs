@@ -6,6 +6,7 @@ mod kept;
 mod look;
 mod make;
 mod program;
+pub mod project;
 mod question;
 pub mod requirements;
 mod secrets;
@@ -148,12 +149,12 @@ impl<'a> Session<'a> {
         let looks = named || answer || level == Level::Relaxed;
         let packages = record.map(|record| &record.packages[..]).unwrap_or_default();
         let mut recipe_environment = Vec::new();
-        for package in packages.iter().filter(|package| package.source().is_none()) {
+        for package in packages.iter().filter(|package| package.is_published()) {
             recipe_environment.extend(recipe::for_package(package.ecosystem(), package.name())?.env);
         }
         let server = record.is_some_and(|record| record.mcp);
         Ok(policy::decide(Asked {
-            keeps: policy::kept::kept(&self.config, level, packages, server),
+            keeps: policy::kept::kept(&self.config, level, packages, launch.local.as_ref(), server),
             recipe_environment,
             engine: &self.engine,
             config: &self.config,
