@@ -77,6 +77,10 @@ pub fn normal(name: &str) -> Result<String> {
     PypiName::parse(name).map(|name| name.as_str().to_owned())
 }
 
+fn malformed(e: &toml::de::Error) -> Error {
+    Error::usage(e.message()).hint("correct it, until `uv lock` takes it")
+}
+
 /// What builds code that is not Python's, which only a real build makes importable.
 const COMPILES: [&str; 4] = ["maturin", "mesonpy", "scikit_build_core", "py_build_cmake"];
 
@@ -104,14 +108,13 @@ const VERSIONS: &[&str] = &[
 impl Pyproject {
     /// Reads it.
     pub fn parse(text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e| Error::usage("it can't be read").because(e.message()))
+        toml::from_str(text).map_err(|e| malformed(&e))
     }
 
     /// Reads the head of a script, if it has one (PEP 723): its dependencies take the place of a project's.
     pub fn of_script(text: &str) -> Result<Option<Self>> {
         let Some(text) = head(text) else { return Ok(None) };
-        let head: Head =
-            toml::from_str(&text).map_err(|e| Error::usage("its head can't be read").because(e.message()))?;
+        let head: Head = toml::from_str(&text).map_err(|e| malformed(&e))?;
         let project =
             Project { dependencies: head.dependencies, requires_python: head.requires_python, ..Project::default() };
         Ok(Some(Self { project: Some(project), tool: head.tool, ..Self::default() }))

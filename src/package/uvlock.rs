@@ -46,7 +46,7 @@ impl Package {
 impl UvLock {
     /// Reads it.
     pub fn parse(text: &str) -> Result<Self> {
-        toml::from_str(text).map_err(|e| Error::usage("it can't be read").because(e.message()))
+        toml::from_str(text).map_err(|e| Error::usage(e.message()).hint("make it again: `uv lock`"))
     }
 
     /// The version of each package that comes from a registry, for a box with one of these Pythons. One that has

@@ -37,7 +37,7 @@ const PYPROJECT: &str = "pyproject.toml";
 
 /// The folders of a line, without links.
 struct Folders {
-    /// What is granted: the project's, or where the script is.
+    /// What is granted: the project's; without one that of `--directory`, or where the script is.
     root: PathBuf,
     /// Where the program starts.
     start: PathBuf,
@@ -100,7 +100,7 @@ impl Folders {
         let mut root = of_project.unwrap_or_else(|| start.clone());
         if let Runs::Script(script) = &project.runs
             && let Ok(found) = Found::at(&paths::plain(&start.join(script)))
-            && !found.real.starts_with(&root)
+            && (!found.real.starts_with(&root) || (!is_project && project.directory.is_none()))
         {
             if is_project {
                 return Err(Error::refused(format!("`{}` is not in the project's folder", shown(script)))
@@ -165,8 +165,12 @@ impl Reader<'_> {
 
     fn contents(&self) -> Result<Contents> {
         let named = |file: &Path| {
-            let shown = shown(&file.to_string_lossy());
-            move |e: Error| e.because(format!("`{shown}`"))
+            let file = file.to_string_lossy().into_owned();
+            move |e: Error| Error {
+                what: format!("`{}` can't be used", file.escape_debug()),
+                causes: std::iter::once(e.what).chain(e.causes).collect(),
+                ..e
+            }
         };
         let script = match &self.project.runs {
             Runs::Script(script) => Some(self.folders.start.join(script)),
