@@ -229,6 +229,11 @@ fn refusals(lane: &'static Lane) {
     home.write("pyproject.toml", "[tool.uv.workspace]\nmembers = [\"*\"]\n");
     refused(&["--directory", "p", "run", "main.py"], 126, "workspace");
     std::fs::remove_file(home.dir.join("pyproject.toml")).unwrap();
+    home.write("pyproject.toml", "[tool.uv]\nindex-url = \"https://h.example/simple\"\n");
+    refused(&["--directory", "p", "run", "main.py"], 126, "`index-url`");
+    std::fs::remove_file(home.dir.join("pyproject.toml")).unwrap();
+    home.write("p/uv.toml", "");
+    refused(&["--directory", "p", "run", "main.py"], 126, "uv.toml");
     // Nobody can be given what nobody is to have.
     let done = jitbox(&home, &["allow", "local:/etc", "--read", "/etc"]).ended(1);
     assert!(done.stderr.contains("can't be given"), "{}", done.words());

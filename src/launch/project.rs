@@ -91,6 +91,7 @@ impl Project {
     pub fn options(&self) -> Result<Options> {
         let mut options = Options::default();
         let wanted = &mut options.wanted;
+        let mut dev = None;
         for (name, value) in &self.options {
             let value = value.as_deref().unwrap_or_default();
             match name.as_str() {
@@ -99,9 +100,10 @@ impl Project {
                 "--no-extra" => wanted.no_extras.push(normal(value)?),
                 "--all-extras" => wanted.all_extras = true,
                 "--group" => wanted.groups.push(normal(value)?),
-                "--dev" => wanted.groups.push("dev".to_owned()),
+                // The last of these two counts.
+                "--dev" => dev = Some(true),
+                "--no-dev" => dev = Some(false),
                 "--no-group" => wanted.no_groups.push(normal(value)?),
-                "--no-dev" => wanted.no_groups.push("dev".to_owned()),
                 "--only-group" => wanted.only_groups.push(normal(value)?),
                 "--only-dev" => wanted.only_groups.push("dev".to_owned()),
                 "--all-groups" => wanted.all_groups = true,
@@ -114,6 +116,16 @@ impl Project {
                 // How files get into uv's environment makes no difference here, where each box has a new one.
                 _ => {}
             }
+        }
+        match dev {
+            Some(true) => wanted.groups.push("dev".to_owned()),
+            Some(false) => wanted.no_groups.push("dev".to_owned()),
+            None => {}
+        }
+        let more = !wanted.extras.is_empty() || wanted.all_extras || !wanted.groups.is_empty() || wanted.all_groups;
+        if more && !wanted.only_groups.is_empty() {
+            return Err(Error::usage("uv does not take `--only-group` or `--only-dev` with other groups and extras")
+                .hint("leave one of them out"));
         }
         Ok(options)
     }

@@ -272,6 +272,26 @@ fn lines_about_local_projects_in_our_own_spelling() {
     }
 }
 
+/// As `uv export` of uv 0.13 has them.
+#[test]
+fn groups_and_extras_of_a_line() {
+    let options = |words: &str| match parse_line(&line(&format!("uv run {words} x.py"))) {
+        Ok((_, Request::Local(project))) => project.options(),
+        other => panic!("{words}: {other:?}"),
+    };
+    let groups = |words: &str| {
+        let wanted = options(words).unwrap().wanted;
+        (wanted.groups.join(" "), wanted.no_groups.join(" "))
+    };
+    assert_eq!(groups("--dev --no-dev"), (String::new(), "dev".into()));
+    assert_eq!(groups("--no-dev --dev"), ("dev".into(), String::new()));
+    assert_eq!(groups("--no-group dev --group D.ocs"), ("d-ocs".into(), "dev".into()));
+    for words in ["--only-dev --group docs", "--only-group a --extra b", "--only-group a --all-groups", "--package a"] {
+        let error = options(words).unwrap_err();
+        assert!(!error.hints.is_empty(), "{words}: {error}");
+    }
+}
+
 #[test]
 fn refused_options_name_what_to_type() {
     for tool in TOOLS {

@@ -125,6 +125,11 @@ impl Pyproject {
         self.uv("workspace").is_some()
     }
 
+    /// Whether it has settings of uv's.
+    pub fn has_settings(&self) -> bool {
+        self.tool.contains_key("uv")
+    }
+
     /// The versions of Python that will do.
     pub fn requires_python(&self) -> Option<&str> {
         self.project.as_ref()?.requires_python.as_deref()

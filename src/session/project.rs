@@ -1,37 +1,22 @@
 //! A line about a local project becomes a launch: its folder is looked at, has to be granted, and says which packages go
 //! into the box. Nothing of it runs here, and nothing in it can give it more than packages of a registry.
 
-use std::collections::BTreeMap;
-use std::fs::OpenOptions;
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+mod contents;
 
-use nix::libc;
-use pep440_rs::Version;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
-use crate::image::base::{python_candidates, python_satisfies};
 use crate::launch::project::{Local, Options, Project, Runs};
 use crate::launch::{Launch, Launcher, command_name, python};
 use crate::package::editable::Editable;
-use crate::package::pypi::PypiSpec;
-use crate::package::pyproject::Pyproject;
-use crate::package::uvlock::UvLock;
 use crate::package::{PackageSpec, shown};
 use crate::policy;
 use crate::policy::deny::Places;
 use crate::policy::paths::{self, Found, Sort};
-use crate::registry::settings::Settings;
 use crate::state::Layout;
 use crate::state::grants::{Grants, Holder};
-
-/// The most that is read of a project's own files.
-const MAX_BYTES: u64 = 1 << 20;
-
-/// The most that is read of a lock, which has every file of every package.
-const MAX_LOCK: u64 = 16 << 20;
 
 const PYPROJECT: &str = "pyproject.toml";
 
@@ -125,15 +110,6 @@ struct Reader<'a> {
     folders: Folders,
 }
 
-/// What its files come to.
-struct Contents {
-    requirements: Vec<PypiSpec>,
-    constraints: String,
-    python: String,
-    editable: Option<Editable>,
-    prerelease: bool,
-}
-
 impl Reader<'_> {
     fn launch(self, holder: Holder) -> Result<Launch> {
         let contents = self.contents()?;
@@ -163,156 +139,11 @@ impl Reader<'_> {
         })
     }
 
-    fn contents(&self) -> Result<Contents> {
-        let named = |file: &Path| {
-            let file = file.to_string_lossy().into_owned();
-            move |e: Error| Error {
-                what: format!("`{}` can't be used", file.escape_debug()),
-                causes: std::iter::once(e.what).chain(e.causes).collect(),
-                ..e
-            }
-        };
-        let script = match &self.project.runs {
-            Runs::Script(script) => Some(self.folders.start.join(script)),
-            _ => None,
-        };
-        let head = match &script {
-            Some(path) => self.text(path, MAX_BYTES)?.map(|text| Pyproject::of_script(&text)),
-            None => None,
-        };
-        let head = head.transpose().map_err(named(script.as_deref().unwrap_or(Path::new(""))))?.flatten();
-        let of_script = head.is_some();
-        let (file, lock) = match (&script, of_script) {
-            (Some(path), true) => (path.clone(), PathBuf::from(format!("{}.lock", path.display()))),
-            _ => (self.folders.root.join(PYPROJECT), self.folders.root.join("uv.lock")),
-        };
-        let says = match head {
-            Some(head) => head,
-            None if self.folders.is_project => match self.text(&file, MAX_BYTES)? {
-                Some(text) => Pyproject::parse(&text).map_err(named(&file))?,
-                None => return Err(Error::not_found(format!("`{}` is gone", file.display()))),
-            },
-            None => Pyproject::default(),
-        };
-        let locked = match of_script || self.folders.is_project {
-            true => self.text(&lock, MAX_LOCK)?.map(|text| UvLock::parse(&text)).transpose().map_err(named(&lock))?,
-            false => None,
-        };
-        if self.folders.is_project && !of_script {
-            self.refuse_settings(&says)?;
-        }
-        match (&self.options.needs_lock, &locked) {
-            (Some(option), None) if of_script || self.folders.is_project => {
-                return Err(Error::not_found(format!("`{option}` needs a lock, and there is no `{}`", lock.display()))
-                    .hint("make it: `uv lock`"));
-            }
-            _ => {}
-        }
-        says.check(locked.is_some()).map_err(named(&file))?;
-        let python = self.python(&says)?;
-        self.packages(&says, locked.as_ref(), &python, of_script).map_err(named(if locked.is_some() {
-            &lock
-        } else {
-            &file
-        }))
-    }
-
-    fn packages(&self, says: &Pyproject, lock: Option<&UvLock>, python: &str, of_script: bool) -> Result<Contents> {
-        let versions: BTreeMap<String, Version> = match lock {
-            Some(lock) => lock.versions(&[python.to_owned()])?,
-            None => BTreeMap::new(),
-        };
-        let mut requirements = Vec::new();
-        for spec in python::that_apply(says.requirements(&self.options.wanted)?, Some(python))? {
-            requirements.push(match lock {
-                Some(lock) => lock.pinned(spec, &versions)?,
-                None => spec,
-            });
-        }
-        let mut constraints: String = versions.iter().map(|(name, version)| format!("{name}=={version}\n")).collect();
-        if lock.is_none() {
-            let more = python::that_apply(says.constraints()?, Some(python))?;
-            constraints.extend(more.iter().map(|spec| format!("{spec}\n")));
-        }
-        let root = self.folders.root.to_str().unwrap_or_default();
-        let wanted = self.options.wanted.only_groups.is_empty() && !of_script;
-        let editable = if wanted { says.editable(root, self.folders.root.join("src").is_dir())? } else { None };
-        Ok(Contents { requirements, constraints, python: python.to_owned(), editable, prerelease: says.prerelease() })
-    }
-
-    /// The one Python that the box gets, so that conditions have one answer: of what the line, the user's settings or a
-    /// `.python-version` ask for, the first that the project can do with.
-    fn python(&self, says: &Pyproject) -> Result<String> {
-        let settings = || Settings::load(self.context).python.python;
-        let asked = match self.project.python.clone().or_else(settings) {
-            Some(asked) => Some(asked),
-            None => self.python_version()?,
-        };
-        let requires = says.requires_python();
-        let fits = |minor: &String| requires.is_none_or(|requires| python_satisfies(minor, requires));
-        python_candidates(asked.as_deref())?.into_iter().find(fits).ok_or_else(|| {
-            let error =
-                Error::not_found(format!("no known python does for the project in `{}`", self.folders.root.display()));
-            let error = requires.iter().fold(error, |e, requires| e.because(format!("it needs python {requires}")));
-            asked
-                .iter()
-                .fold(error, |e, asked| e.because(format!("python {asked} is asked for")))
-                .hint("name another version: `--python 3.12`")
-        })
-    }
-
-    /// What the nearest `.python-version` asks for, up to the project's folder.
-    fn python_version(&self) -> Result<Option<String>> {
-        let start = &self.folders.start;
-        let inside = start.ancestors().take_while(|folder| folder.starts_with(&self.folders.root));
-        let mut folders: Vec<&Path> = inside.collect();
-        if folders.is_empty() {
-            folders.push(&self.folders.root);
-        }
-        for folder in folders {
-            let file = folder.join(".python-version");
-            let Some(text) = self.text(&file, MAX_BYTES)? else { continue };
-            let line = text.lines().map(str::trim).find(|line| !line.is_empty() && !line.starts_with('#'));
-            return line.map_or(Ok(None), python::parse).map_err(|e| e.because(format!("`{}`", file.display())));
-        }
-        Ok(None)
-    }
-
-    /// Settings beside the project that say where packages come from, or which versions are taken.
-    fn refuse_settings(&self, says: &Pyproject) -> Result<()> {
-        let root = &self.folders.root;
-        if root.join("uv.toml").exists() {
-            return Err(Error::refused(format!(
-                "the settings in `{}` are not taken into account",
-                root.join("uv.toml").display()
-            ))
-            .hint("put what is for you to say into your own: ~/.config/uv/uv.toml"));
-        }
-        if says.is_workspace() {
-            return Ok(());
-        }
-        for folder in root.ancestors().skip(1) {
-            let file = folder.join(PYPROJECT);
-            // What can't be read can't be anybody's workspace.
-            let text = Self::read(&file, MAX_BYTES).ok().flatten();
-            if text.is_some_and(|text| Pyproject::parse(&text).is_ok_and(|above| above.is_workspace())) {
-                return Err(Error::refused(format!(
-                    "`{}` may be part of the workspace in `{}`",
-                    root.display(),
-                    folder.display()
-                ))
-                .because("a workspace's lock and packages are not looked at")
-                .hint("run the published package: `uvx-safe pkg arg…`"));
-            }
-        }
-        Ok(())
-    }
-
     /// The command in the box, its arguments, and whether it is code of the folder.
-    fn program(&self, editable: Option<&Editable>) -> Result<(String, Vec<std::ffi::OsString>, bool)> {
+    fn program(&self, editable: Option<&Editable>) -> Result<(String, Vec<OsString>, bool)> {
         let (folders, args) = (&self.folders, &self.project.args);
         let python = |words: &[&str]| {
-            let words = words.iter().map(std::ffi::OsString::from);
+            let words = words.iter().map(OsString::from);
             ("python".to_owned(), words.chain(args.iter().cloned()).collect())
         };
         let in_root = |path: &Path| Found::at(&paths::plain(path)).is_ok_and(|at| at.real.starts_with(&folders.root));
@@ -359,36 +190,7 @@ impl Reader<'_> {
         };
         Ok((name, args.clone(), own))
     }
-
-    /// A file of the folder; none if it is not there.
-    fn text(&self, path: &Path, most: u64) -> Result<Option<String>> {
-        if let Ok(found) = Found::at(&paths::plain(path))
-            && !found.real.starts_with(&self.folders.root)
-        {
-            return Err(Error::refused(format!("`{}` leads out of the folder that was granted", path.display()))
-                .because(format!("to `{}`", found.real.display()))
-                .hint("put the file itself there"));
-        }
-        Self::read(path, most)
-    }
-
-    fn read(path: &Path, most: u64) -> Result<Option<String>> {
-        let unusable = || format!("can't use `{}`", path.display());
-        let no = |why: &str| Err(Error::refused(unusable()).because(why).hint("put a plain file there"));
-        // A pipe must not keep us waiting.
-        let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
-        let opened = match OpenOptions::new().read(true).custom_flags(flags).open(path) {
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.doing(unusable)?,
-        };
-        if !opened.metadata().doing(unusable)?.is_file() {
-            return no("it is not a file");
-        }
-        let mut bytes = Vec::new();
-        opened.take(most + 1).read_to_end(&mut bytes).doing(unusable)?;
-        if bytes.len() as u64 > most {
-            return no("it is too large");
-        }
-        String::from_utf8(bytes).map(Some).or_else(|_| no("it is not UTF-8"))
-    }
 }
+
+#[cfg(test)]
+mod tests;
