@@ -93,7 +93,8 @@ impl Whom {
         }
         let holder = |text: &String| {
             if let Some(folder) = text.strip_prefix(LOCAL) {
-                let folder = real(context, Path::new(folder));
+                // No shell completes a `~` behind a `:`.
+                let folder = real(context, &expand_home(context, folder));
                 return Holder::local(&folder)
                     .ok_or_else(|| Error::refused(format!("`{}` is not UTF-8, and can't be kept", folder.display())));
             }

@@ -60,7 +60,8 @@ pub struct Local {
     pub root: String,
     /// The line in our own spelling.
     pub line: String,
-    /// The program is code of the folder. A dependency's command, or an interpreter, runs what the line's arguments say.
+    /// The program is code of the folder, with the folder's packages only. A dependency's command, or an interpreter,
+    /// runs what the line's arguments say.
     pub own: bool,
     /// What makes the project's own packages and commands known in the box, if uv would install it.
     pub editable: Option<Editable>,

@@ -115,6 +115,8 @@ impl Reader<'_> {
         let contents = self.contents()?;
         let (command, args, own) = self.program(contents.editable.as_ref())?;
         let project = self.project;
+        // Packages of the line's own, and an index of its own, are no part of what was granted.
+        let own = own && project.with.is_empty() && project.files.is_empty() && project.registry.is_none();
         let packages = contents.requirements.into_iter().chain(project.with.iter().cloned());
         Ok(Launch {
             launcher: Launcher::UvRun,

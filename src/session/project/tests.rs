@@ -70,6 +70,9 @@ fn what_is_run_and_whose_code_it_is() {
         ("uv --directory p run python3 -m my_server", "python3", "-m my_server", true),
         ("uv --directory p run python -c x", "python", "-c x", false),
         ("uv --directory p run python", "python", "", false),
+        ("uv --directory p run --with six cmd", "cmd", "", false),
+        ("uv --directory p run --with-requirements r.txt main.py", "python", "main.py", false),
+        ("uv --directory p run --default-index https://h.example/simple cmd", "cmd", "", false),
         ("uv --directory p run fastmcp run main.py", "fastmcp", "run main.py", false),
     ] {
         let launch = place.open(words).unwrap_or_else(|e| panic!("{words}: {e}")).1;
