@@ -154,7 +154,7 @@ impl<'a> Session<'a> {
         }
         let server = record.is_some_and(|record| record.mcp);
         Ok(policy::decide(Asked {
-            keeps: policy::kept::kept(&self.config, level, packages, launch.local.as_ref(), server),
+            keeps: policy::kept::kept(&self.config, level, packages, launch.local.is_some(), server),
             recipe_environment,
             engine: &self.engine,
             config: &self.config,

@@ -154,7 +154,7 @@ impl Reader<'_> {
             let path: PathBuf = name.split('.').collect();
             roots.chain([folders.start.as_path()]).any(|root| {
                 let at = root.join(&path);
-                in_root(&at.with_extension("py")) || in_root(&at)
+                in_root(&at.with_extension("py")) || in_root(&at.join("__main__.py"))
             })
         };
         let (name, module) = match &self.project.runs {

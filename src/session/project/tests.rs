@@ -21,7 +21,9 @@ impl Place {
         context.cwd = dir.path().canonicalize().unwrap();
         let place = Self { dir, context };
         place.write("p/pyproject.toml", PROJECT);
-        place.write("p/src/my_server/__init__.py", "");
+        place.write("p/src/my_server/__main__.py", "");
+        // No module: Python's own comes before a folder without one.
+        place.write("p/code/x.txt", "");
         place.write("p/src/my_server/app.py", "");
         place.write("p/main.py", "");
         place.write("p/tool/__main__.py", "");
@@ -65,6 +67,7 @@ fn what_is_run_and_whose_code_it_is() {
         ("uv run --project p p/main.py", "python", main.as_str(), true),
         ("uv --directory p run -m my_server.app a", "python", "-m my_server.app a", true),
         ("uv --directory p run -m http.server", "python", "-m http.server", false),
+        ("uv --directory p run -m code", "python", "-m code", false),
         ("uv --directory p run tool a", "python", "tool a", true),
         ("uv --directory p run python main.py", "python", "main.py", true),
         ("uv --directory p run python3 -m my_server", "python3", "-m my_server", true),
