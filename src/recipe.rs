@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::error::{Doing, Result};
-use crate::package::Ecosystem;
+use crate::package::{Ecosystem, PinnedPackage};
+use crate::policy::seccomp::Relaxation;
 
 /// One recipe.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -19,13 +20,20 @@ pub struct Recipe {
     /// Variables that it gets unless somebody sets them.
     #[serde(default)]
     pub env: BTreeMap<String, String>,
+    /// System calls that it needs besides those that every program may make, and the variables that it gets instead
+    /// of the above where it may make them.
+    #[serde(default)]
+    pub relax: BTreeMap<Relaxation, BTreeMap<String, String>>,
 }
 
-const BUILT_IN: [&str; 2] =
-    [include_str!("../templates/recipes/mcp-server-git.toml"), include_str!("../templates/recipes/server-memory.toml")];
+const BUILT_IN: [&str; 3] = [
+    include_str!("../templates/recipes/mcp-server-git.toml"),
+    include_str!("../templates/recipes/playwright-mcp.toml"),
+    include_str!("../templates/recipes/server-memory.toml"),
+];
 
-/// The recipe for a package; one that asks for nothing if there is none.
-pub fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
+/// The recipe for a package of that name; one that asks for nothing if there is none.
+pub(crate) fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
     let wanted = format!("{ecosystem}:{name}");
     for text in BUILT_IN {
         let recipe: Recipe = toml::from_str(text).doing(|| "a built-in recipe is malformed".into())?;
@@ -34,6 +42,17 @@ pub fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
         }
     }
     Ok(Recipe::default())
+}
+
+/// The recipes of those that a registry has. Elsewhere anybody may call their package so.
+pub fn for_all(packages: &[PinnedPackage]) -> Result<Vec<Recipe>> {
+    let of_registry = packages.iter().filter(|package| package.is_published());
+    of_registry.map(|package| for_package(package.ecosystem(), package.name())).collect()
+}
+
+/// The Debian packages that belong into the image of these.
+pub fn apt(packages: &[PinnedPackage]) -> Result<Vec<String>> {
+    Ok(for_all(packages)?.into_iter().flat_map(|recipe| recipe.apt).collect())
 }
 
 #[cfg(test)]
@@ -50,6 +69,8 @@ mod tests {
         assert_eq!(for_package(Ecosystem::Pypi, "mcp-server-git").unwrap().apt, ["git"]);
         let memory = for_package(Ecosystem::Npm, "@modelcontextprotocol/server-memory").unwrap();
         assert_eq!(memory.env["MEMORY_FILE_PATH"], "/state/memory.jsonl");
+        let playwright = for_package(Ecosystem::Npm, "@playwright/mcp").unwrap();
+        assert!(playwright.relax[&Relaxation::Browser].keys().all(|name| playwright.env.contains_key(name)));
         assert_eq!(for_package(Ecosystem::Npm, "mcp-server-git").unwrap(), Recipe::default());
     }
 }

@@ -102,10 +102,11 @@ impl<'a> Session<'a> {
         self.make(launch, request).map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })
     }
 
-    /// An image holds the guest of the jitbox that made it. After an upgrade it is made again,
-    /// from the same lock.
+    /// An image holds the guest of the jitbox that made it, and what its recipes asked for. After an
+    /// upgrade it is made again, from the same lock.
     fn up_to_date(&self, launch: &Launch, record: BoxRecord) -> Result<BoxRecord> {
-        if record.guest == guest_id(self.engine.facts.architecture) {
+        let is_current = record.guest == guest_id(self.engine.facts.architecture);
+        if is_current && record.apt == recipe::apt(&record.packages)? {
             return Ok(record);
         }
         self.remake(launch, &record)?;
@@ -148,14 +149,10 @@ impl<'a> Session<'a> {
         let named = !paths.is_empty() || granted.iter().any(|granted| granted.found.is_some());
         let looks = named || answer || level == Level::Relaxed;
         let packages = record.map(|record| &record.packages[..]).unwrap_or_default();
-        let mut recipe_environment = Vec::new();
-        for package in packages.iter().filter(|package| package.is_published()) {
-            recipe_environment.extend(recipe::for_package(package.ecosystem(), package.name())?.env);
-        }
         let server = record.is_some_and(|record| record.mcp);
         Ok(policy::decide(Asked {
             keeps: policy::kept::kept(&self.config, level, packages, launch.local.is_some(), server),
-            recipe_environment,
+            recipes: recipe::for_all(packages)?,
             engine: &self.engine,
             config: &self.config,
             tighten: &launch.tighten,
@@ -187,7 +184,7 @@ impl<'a> Session<'a> {
     /// Runs the line's program in its box, on our own standard streams.
     pub fn run(&self, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<Outcome> {
         let policy = &self.with_secrets(policy)?;
-        policy::write_seccomp(&self.layout, &self.engine)?;
+        policy::write_seccomp(&self.layout, &self.engine, &policy.relaxed)?;
         self.make_volume(record, policy)?;
         let carrier = self.carrier();
         let outcome = match self.start(launch, record, policy, carrier) {

@@ -330,7 +330,8 @@ fn broken_engine_facts(lane: &'static Lane) {
     }
 }
 
-/// An image that somebody removed is made again from the record, and the start goes on.
+/// An image that somebody removed is made again from the record, and the start goes on; one of
+/// another jitbox, or that lacks what the package's recipe asks for by now, before the start.
 fn image_removed(lane: &'static Lane) {
     if lane.is_gvisor() {
         return;
@@ -345,6 +346,19 @@ fn image_removed(lane: &'static Lane) {
     assert_eq!(done.text(), "  x\n", "{}", done.words());
     assert_eq!(image_of(&home.records()[0]), image);
     assert!(!lane.engine_says(&["image", "inspect", "--format", "{{.Id}}", &image]).is_empty());
+    let [record] = &home.records()[..] else { panic!("not one box") };
+    let right: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+    for (field, other) in [("guest", "\"of-another-jitbox\""), ("apt", "[\"git\"]")] {
+        let mut changed = right.clone();
+        changed[field] = serde_json::from_str(other).unwrap();
+        std::fs::write(record, changed.to_string()).unwrap();
+        let done = run(home.shim("npx-safe", TO_LOSE.args), b"").ok();
+        assert!(done.stderr.contains("preparing left-pad@1.3.0 again"), "{}", done.words());
+        let made: Value = serde_json::from_slice(&std::fs::read(record).unwrap()).unwrap();
+        assert_eq!(made[field], right[field]);
+        let done = run(home.shim("npx-safe", TO_LOSE.args), b"").ok();
+        assert!(!done.stderr.contains("preparing"), "{}", done.words());
+    }
 }
 
 /// A client that passes nothing on but `HOME`, `PATH` and `USER`, and what finds this lane's

@@ -29,6 +29,10 @@ const SETTINGS: &str = "[limits]\nmemory = \"300m\"\npids = 64\ncpus = 1\ntmp = 
 /// An answer that comes sooner than this is as good as at once, whatever the machine is at.
 const AT_ONCE: Duration = Duration::from_millis(60);
 
+/// How soon an answer comes where the engine can't hold a hog to its processors, and only the
+/// kernel's fairness is left to the neighbour.
+const AT_ALL: Duration = Duration::from_secs(1);
+
 /// How long an answer takes: the middle one of so many.
 const ANSWERS: usize = 9;
 
@@ -110,11 +114,17 @@ fn beside(lane: &'static Lane, settings: &str, script: &str) -> Hog {
     let status = wait(&mut hog, PATIENCE).expect("the box neither ends nor is held");
     if let Some(during) = during {
         eprintln!("{}: a neighbour's answer: {before:?}, beside the hog {during:?}", lane.name);
-        assert!(during <= before * 2 + AT_ONCE, "{before:?} became {during:?}");
+        bearable(lane, before, during);
     }
     neighbour.end();
     nothing_left(lane, pid);
     Hog { code: status.code().unwrap(), stderr: String::from_utf8_lossy(&stderr.take(PATIENCE)).into_owned() }
+}
+
+/// Fails the test if a neighbour has to wait for its answers.
+fn bearable(lane: &'static Lane, before: Duration, during: Duration) {
+    let most = if engine_keeps(lane, "cpus") { before * 2 + AT_ONCE } else { AT_ALL };
+    assert!(during <= most, "{before:?} became {during:?}");
 }
 
 /// Whether the engine itself keeps that limit.
@@ -129,7 +139,9 @@ fn fork_bomb(lane: &'static Lane) {
         SETTINGS,
         "const { spawn } = require('child_process');
          setTimeout(() => process.exit(3), 4000);
-         spawn('sh', ['-c', 'bomb() { bomb & bomb; }; bomb'], { stdio: 'ignore' }).on('error', () => {})",
+         const again = () => spawn('sh', ['-c', 'bomb() { bomb & bomb; }; bomb'], { stdio: 'ignore' })
+             .on('exit', again).on('error', () => setTimeout(again, 10));
+         again()",
     );
     if lane.is_gvisor() && hog.code == 3 {
         // Held by a limit of the program's user, of whose refusals nobody hears; and its shell
@@ -235,7 +247,7 @@ fn log_flood(lane: &'static Lane) {
     stdout.read_line(&mut String::new()).unwrap();
     let during = neighbour.answers(&mut || hog.try_wait().unwrap().is_none()).expect("the flood is still there");
     eprintln!("{}: a neighbour's answer: {before:?}, beside the flood {during:?}", lane.name);
-    assert!(during <= before * 2 + AT_ONCE, "{before:?} became {during:?}");
+    bearable(lane, before, during);
     // No engine writes any of it down.
     let container = lane.container(pid);
     let log = lane.engine_says(&["inspect", "--format", "{{.HostConfig.LogConfig.Type}}", &container.name]);

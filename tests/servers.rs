@@ -3,11 +3,12 @@
 use serde_json::{Value, json};
 
 use crate::Case;
+use crate::death::command;
 use crate::support::home::{CARRIERS, COWSAY, Line};
-use crate::support::lane::nothing_left;
+use crate::support::lane::{nothing_left, processes};
 use crate::support::mcp::Client;
 use crate::support::run::run;
-use crate::support::{Home, Lane};
+use crate::support::{Carrier, Home, Lane};
 
 pub const CASES: &[Case] = &[
     Case::new("everything", everything),
@@ -16,6 +17,7 @@ pub const CASES: &[Case] = &[
     Case::new("time", time),
     Case::new("git", git),
     Case::new("byte_code", byte_code),
+    Case::new("browser", browser).on(|lane| lane.name == "podman"),
 ];
 
 const EVERYTHING: Line = Line { shim: "npx-safe", args: &["-y", "@modelcontextprotocol/server-everything@2026.8.31"] };
@@ -24,6 +26,8 @@ const FILESYSTEM: Line =
 const MEMORY: Line = Line { shim: "npx-safe", args: &["-y", "@modelcontextprotocol/server-memory@2026.8.31"] };
 const TIME: Line = Line { shim: "uvx-safe", args: &["mcp-server-time@2026.10.19"] };
 const GIT: Line = Line { shim: "uvx-safe", args: &["mcp-server-git@2026.10.19"] };
+
+const PLAYWRIGHT: Line = Line { shim: "npx-safe", args: &["-y", "@playwright/mcp@0.0.83"] };
 
 /// The tools that a package has, and the version that had them.
 fn expected(package: &str) -> Vec<String> {
@@ -102,6 +106,26 @@ fn git(lane: &'static Lane) {
         let log = client.call("git_log", json!({ "repo_path": home.dir.join("repository") }));
         assert!(log.contains("first"), "{log}");
     });
+}
+
+/// Opens a page in a browser, whose own sandbox there is at level relaxed only. The box is large, so one lane
+/// makes it; which system calls it may make is the profile's, which is the same for all engines.
+fn browser(lane: &'static Lane) {
+    let home = Home::warmed(lane, Carrier::Chosen, &[&PLAYWRIGHT]);
+    for (level, sandboxed) in [("standard", false), ("relaxed", true)] {
+        home.configure(&format!("level = \"{level}\"\n"));
+        let mut client = Client::start(home.shim(PLAYWRIGHT.shim, PLAYWRIGHT.args));
+        let pid = client.pid();
+        client.initialize();
+        let opened = client.call("browser_navigate", json!({ "url": "data:text/html,<title>moo</title><h1>cow</h1>" }));
+        assert!(opened.contains("Page Title: moo"), "{opened}");
+        let of_page = |pid: &u32| command(*pid).contains("--type=renderer");
+        let renderer = processes().into_iter().find(of_page).expect("a process for the page");
+        let namespace = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/user")).unwrap();
+        assert_eq!(namespace(renderer) != namespace(lane.container(pid).program()), sandboxed, "{level}");
+        client.finish();
+        nothing_left(lane, pid);
+    }
 }
 
 /// What node compiled when the box was made is used, by the package's program only; and where it

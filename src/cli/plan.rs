@@ -212,6 +212,9 @@ fn reasons(policy: &Policy) -> Vec<(String, String)> {
         all.push((format!("{access} {}", mount.target.display()), why.to_string()));
     }
     all.extend(policy.environment.iter().map(|(name, why)| (format!("variable {name}"), why.to_string())));
+    for relaxation in &policy.relaxed {
+        all.push((format!("system calls of {relaxation}"), policy::reason::Reason::Recipe.to_string()));
+    }
     let limits = policy.limits;
     let values = [
         ("memory", format!("{} MiB", limits.memory >> 20)),

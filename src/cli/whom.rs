@@ -227,15 +227,10 @@ impl Kinds {
 /// A variable, or one whose value is kept elsewhere.
 fn variable(context: &Context, text: &str) -> Result<What> {
     let Some((name, from)) = text.split_once('=') else { return Ok(What::Env(text.to_owned())) };
-    let from = match from.strip_prefix("file:") {
-        // A link is kept as one: what renews secrets often moves links.
-        Some(path) => {
-            let path = paths::plain(&context.cwd.join(expand_home(context, path)));
-            Ok(Reference::File(path))
-        }
-        None => Reference::parse(from),
-    };
-    let from = from.map_err(|why| Error::usage(format!("`--env {}=…`: {why}", shown(name))))?;
+    // A link is kept as one: what renews secrets often moves links.
+    let whole = |path| format!("file:{}", paths::plain(&context.cwd.join(expand_home(context, path))).display());
+    let from = from.strip_prefix("file:").map_or_else(|| from.to_owned(), whole);
+    let from = Reference::parse(&from).map_err(|why| Error::usage(format!("`--env {}=…`: {why}", shown(name))))?;
     Ok(What::Secret(Secret { name: name.to_owned(), from }))
 }
 

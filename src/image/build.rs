@@ -108,7 +108,7 @@ impl Making<'_> {
         let run = Run::begin(self.layout, self.engine)?;
         let plan = self.lock_plan().named(&run.name);
         let input = self.input(&self.wanted, &self.constraints, &self.archives);
-        policy::write_seccomp(self.layout, self.engine)?;
+        policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
         let output = self.guarded(run, command, &input, (LOCK_LIMIT, Ends::WhenRemoved))?;
         if !output.status.success() {

@@ -56,7 +56,7 @@ impl Making<'_> {
 
     fn step(&self, plan: Decided, input: &[u8], limit: Duration) -> Result<std::process::Output> {
         let run = Run::begin(self.layout, self.engine)?;
-        policy::write_seccomp(self.layout, self.engine)?;
+        policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
         let plan = plan.named(&run.name);
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
         self.guarded(run, command, input, (limit, Ends::WhenRemoved))

@@ -1,13 +1,14 @@
 //! Which variables the program gets. Values go over the link only: never into an argv, a label,
 //! `inspect`, a log or a layer.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 
 use super::Asked;
 use super::grant::What;
 use super::level::Level;
 use super::reason::Reason;
+use super::seccomp::Relaxation;
 use super::secret::Secret;
 use crate::plan::{Network, STATE_DIR};
 
@@ -146,20 +147,22 @@ impl Passed {
 /// client with a small environment, or as the line itself sets it, everything that is neither its
 /// surroundings nor a login for a registry, which is for fetching the package and not for the
 /// package. The line's own list (`--safe-env`) only takes away from that.
-pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool) -> Passed {
+pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool, relaxed: &BTreeSet<Relaxation>) -> Passed {
     let mut values = own(asked, network, mounts);
     let asked_for =
         |name: &OsStr| asked.tighten.env.as_ref().is_none_or(|names| names.iter().any(|n| name == n.as_str()));
     let secrets: Vec<_> = secrets(asked).into_iter().filter(|(secret, _)| asked_for(secret.name.as_ref())).collect();
+    let is_there = |values: &[Variable], name: &OsStr| {
+        values.iter().any(|own| own.name == name) || secrets.iter().any(|(secret, _)| name == secret.name.as_str())
+    };
     let mut held_back = Vec::new();
     let wanted = |name: &OsStr| !is_surrounding(name) && !is_always(name);
     let small = asked.environment.iter().filter(|(name, _)| wanted(name)).count() <= SMALL
         && asked.environment.iter().all(|(name, _)| name != "SHLVL");
     for (name, value) in &asked.environment {
         let kept = is_always(name) || asked_for(name);
-        let is_there = values.iter().any(|own| own.name == *name) || secrets.iter().any(|(s, _)| *name == *s.name);
         // A host's PATH, HOME and the like mean nothing in the box, whoever asks.
-        if !kept || host_shaped(name) || is_there {
+        if !kept || host_shaped(name) || is_there(&values, name) {
             continue;
         }
         match reason(asked, name, small && wanted(name)) {
@@ -169,13 +172,13 @@ pub fn decide(asked: &Asked<'_>, network: Network, mounts: bool) -> Passed {
         }
     }
     // Whoever sets such a variable knows better than the recipe.
-    let set = |name: &str| values.iter().any(|own| own.name == *name) || secrets.iter().any(|(s, _)| s.name == name);
-    let recipe: Vec<_> = asked.recipe_environment.iter().filter(|(name, _)| !set(name)).cloned().collect();
-    values.extend(recipe.into_iter().map(|(name, value)| Variable {
-        name: name.into(),
-        value: value.into(),
-        why: Reason::Recipe,
-    }));
+    let mut recipes: BTreeMap<&String, &String> = asked.recipes.iter().flat_map(|recipe| &recipe.env).collect();
+    let relaxations = asked.recipes.iter().flat_map(|recipe| &recipe.relax);
+    relaxations.filter(|(name, _)| relaxed.contains(name)).for_each(|(_, instead)| recipes.extend(instead));
+    recipes.retain(|name, _| !is_there(&values, name.as_ref()));
+    let of_recipe =
+        |(name, value): (&String, &String)| Variable { name: name.into(), value: value.into(), why: Reason::Recipe };
+    values.extend(recipes.into_iter().map(of_recipe));
     Passed { values, secrets, held_back }
 }
 

@@ -31,6 +31,7 @@ use crate::engine::Engine;
 use crate::error::Result;
 use crate::launch::Tighten;
 use crate::plan::{COMPILED, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume};
+use crate::recipe::Recipe;
 use crate::state::volumes::VolumeRecord;
 use crate::state::{Layout, store};
 use deny::Places;
@@ -41,6 +42,7 @@ use level::Level;
 use mounts::Mounted;
 use paths::Found;
 use reason::Reason;
+use seccomp::Relaxation;
 use secret::Secret;
 
 /// Open files of each process.
@@ -109,8 +111,8 @@ pub struct Asked<'a> {
     pub environment: Vec<(OsString, OsString)>,
     /// What the package writes to its home is kept.
     pub keeps: bool,
-    /// Variables that the package's recipe sets.
-    pub recipe_environment: Vec<(String, String)>,
+    /// What the packages' recipes ask for.
+    pub recipes: Vec<Recipe>,
     /// The working directory.
     pub cwd: &'a Path,
     /// The user's ids.
@@ -120,6 +122,9 @@ pub struct Asked<'a> {
     /// How many processors there are.
     pub processors: usize,
 }
+
+/// What most containers are: under the profile that every program gets.
+pub const NOT_RELAXED: BTreeSet<Relaxation> = BTreeSet::new();
 
 /// What a box is made of.
 pub struct Parts<'a> {
@@ -163,6 +168,9 @@ pub struct Policy {
     pub keeps: bool,
     /// File systems in memory.
     pub tmpfs: Vec<Tmpfs>,
+    /// System calls that it may make besides those that every program may, as its recipe asks.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub relaxed: BTreeSet<Relaxation>,
     /// Names of the variables that it gets, and why.
     pub environment: BTreeMap<String, Reason>,
     /// Those of them whose values are kept elsewhere.
@@ -218,7 +226,7 @@ impl Policy {
             tmpfs: self.tmpfs.clone(),
             limits: self.limits,
             network: self.network,
-            seccomp: seccomp_file(layout, engine),
+            seccomp: seccomp_file(layout, engine, &self.relaxed),
             start: Start::Attached,
         })
     }
@@ -226,10 +234,11 @@ impl Policy {
 
 /// Decides what a run may do.
 pub fn decide(asked: Asked<'_>) -> Policy {
+    let relaxed = relaxed(&asked);
     let (network, network_why) = network(&asked);
     let mounts = mounts::decide(&asked);
     let user = mounts::user(&asked, &mounts);
-    let passed = environment::decide(&asked, network, !mounts.mounts.is_empty());
+    let passed = environment::decide(&asked, network, !mounts.mounts.is_empty(), &relaxed);
     let (limits, limits_why) = limits(&asked);
     let enforces = asked.engine.enforced();
     // The working directory is only there if it, or something below or above it, was mounted.
@@ -250,6 +259,7 @@ pub fn decide(asked: Asked<'_>) -> Policy {
         },
         keeps: asked.keeps,
         tmpfs: tmpfs(asked.engine, asked.config.limits.tmp, asked.keeps),
+        relaxed,
         environment: passed.reasons(),
         secrets: passed.secrets.into_iter().map(|(secret, _)| secret).collect(),
         held_back: passed.held_back,
@@ -359,20 +369,26 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
         tmpfs: tmpfs(engine, 64 << 20, false),
         limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE, files: 64 << 20 },
         network: Network::None,
-        seccomp: seccomp_file(layout, engine),
+        seccomp: seccomp_file(layout, engine, &NOT_RELAXED),
         start: Start::Attached,
     }
 }
 
-fn seccomp_file(layout: &Layout, engine: &Engine) -> PathBuf {
-    layout.seccomp(&seccomp::hash(&seccomp::profile(engine.facts.architecture)))
+/// The relaxations that are given: a recipe is ours, but what one opens is for users to want.
+fn relaxed(asked: &Asked<'_>) -> BTreeSet<Relaxation> {
+    let asked_for = asked.recipes.iter().flat_map(|recipe| recipe.relax.keys()).copied();
+    asked_for.filter(|_| asked.level == Level::Relaxed).collect()
+}
+
+fn seccomp_file(layout: &Layout, engine: &Engine, relaxed: &BTreeSet<Relaxation>) -> PathBuf {
+    layout.seccomp(&seccomp::hash(&seccomp::profile(engine.facts.architecture, relaxed)))
 }
 
 /// Writes the seccomp profile for the engine to read, once per content.
-pub fn write_seccomp(layout: &Layout, engine: &Engine) -> Result<()> {
-    let path = seccomp_file(layout, engine);
+pub fn write_seccomp(layout: &Layout, engine: &Engine, relaxed: &BTreeSet<Relaxation>) -> Result<()> {
+    let path = seccomp_file(layout, engine, relaxed);
     if path.exists() {
         return Ok(());
     }
-    store::write_bytes(&path, seccomp::profile(engine.facts.architecture).as_bytes())
+    store::write_bytes(&path, seccomp::profile(engine.facts.architecture, relaxed).as_bytes())
 }

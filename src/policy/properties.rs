@@ -2,6 +2,8 @@
 //! grants: only what the user said widens anything. (What a package says about itself is no part
 //! of [`Asked`]: it can't widen anything by its type.)
 
+use std::ffi::OsStr;
+
 use proptest::prelude::*;
 
 use super::grant::Grant;
@@ -12,7 +14,9 @@ use super::*;
 use crate::config::{EnvConfig, Network as Configured};
 use crate::engine::argv::tests::engine;
 use crate::engine::{Builder, Kind};
+use crate::package::Ecosystem;
 use crate::plan::Mount;
+use crate::recipe;
 
 /// Everything that a decision depends on, by value.
 #[derive(Debug, Clone)]
@@ -127,6 +131,11 @@ fn places() -> &'static Places {
     PLACES.get_or_init(|| Places::look(Path::new("/home/u"), &["/home/u/.config/jitbox".into()]))
 }
 
+/// Which asks for a relaxation.
+fn recipe() -> Recipe {
+    recipe::for_package(Ecosystem::Npm, "@playwright/mcp").unwrap()
+}
+
 /// Every writable folder has a `.git` and a `.vscode`.
 fn guards(_: &Path) -> Result<Guards, String> {
     let guard = |path: &str, inode, writable| Guard { path: path.into(), id: Id { device: 2, inode }, writable };
@@ -172,7 +181,7 @@ impl World {
             named: &named,
             login_variables: ["LOGIN".to_owned()].into(),
             keeps: false,
-            recipe_environment: Vec::new(),
+            recipes: vec![recipe()],
             environment: all.map(|name| (name.into(), "value".into())).collect(),
             cwd: Path::new(&self.cwd),
             ids: (self.uid, self.uid),
@@ -260,6 +269,9 @@ proptest! {
             prop_assert!(world.tighten.env.as_ref().is_none_or(|names| names.contains(name)));
             prop_assert!(policy.values.iter().all(|v| v.name != **name || v.why == Reason::Always), "{name} twice");
         }
+        prop_assert_eq!(!policy.relaxed.is_empty(), level == Level::Relaxed);
+        let sandbox = policy.values.iter().find(|v| v.name == "PLAYWRIGHT_MCP_SANDBOX").map(|v| &*v.value);
+        prop_assert_eq!(sandbox, Some(OsStr::new(if policy.relaxed.is_empty() { "false" } else { "true" })));
         let memory = if world.granted(|what| *what == What::Memory(1 << 30)) { 1 << 30 } else { 512 << 20 };
         prop_assert_eq!(policy.limits.memory, memory);
         let root = matches!(policy.user, User::Caller { uid: 0, .. });

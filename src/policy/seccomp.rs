@@ -17,7 +17,10 @@
 //! - Registers have 64 bits and the kernel often reads 32. Equality fails closed there; whatever
 //!   means "all but" has to mask the upper half (the hole of CVE-2019-10063).
 
-use serde::Serialize;
+use std::collections::BTreeSet;
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::engine::Architecture;
@@ -46,6 +49,32 @@ const S_IFMT: u64 = 0o170_000;
 const S_IFIFO: u64 = 0o010_000;
 /// A memory file that can never be executed, from Linux 6.3 on: memfd_create(2).
 const MFD_NOEXEC_SEAL: u64 = 8;
+
+/// What a recipe may ask for besides what every program gets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Relaxation {
+    /// What Chromium's own sandbox is made of (Chromium's `docs/linux/sandboxing.md`): new namespaces, and a new root
+    /// in them. The kernel's code behind user namespaces can then be reached.
+    Browser,
+}
+
+impl fmt::Display for Relaxation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Browser => f.write_str("a browser's sandbox"),
+        }
+    }
+}
+
+impl Relaxation {
+    /// The calls that it allows, with whatever arguments.
+    fn calls(self) -> &'static [&'static str] {
+        match self {
+            Self::Browser => &["clone", "unshare", "setns", "chroot"],
+        }
+    }
+}
 
 /// `LinuxSeccomp` of the OCI runtime specification.
 #[derive(Serialize)]
@@ -121,8 +150,8 @@ impl Rule {
 
 /// The profile's text for containers of that instruction set. The same for all engines, and the
 /// same bytes every time.
-pub fn profile(architecture: Architecture) -> String {
-    let profile = build(architecture);
+pub fn profile(architecture: Architecture, relaxed: &BTreeSet<Relaxation>) -> String {
+    let profile = build(architecture, relaxed);
     // Strings, numbers and lists of them: there is nothing that could fail to serialize.
     let mut text = serde_json::to_string_pretty(&profile).unwrap_or_default();
     text.push('\n');
@@ -135,11 +164,13 @@ pub fn hash(text: &str) -> String {
     digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn build(architecture: Architecture) -> Profile {
+fn build(architecture: Architecture, relaxed: &BTreeSet<Relaxation>) -> Profile {
     let named = |section| names(section, architecture);
-    let mut syscalls = vec![Rule::allow(named("allow"))];
-    syscalls.extend(conditional(architecture));
-    syscalls.push(Rule::fail(named("refuse"), EPERM));
+    let more: BTreeSet<&str> = relaxed.iter().flat_map(|relaxation| relaxation.calls()).copied().collect();
+    let mut syscalls = vec![Rule::allow(named("allow").into_iter().chain(more.iter().copied()).collect())];
+    let is_same = |rule: &Rule| !rule.names.iter().any(|name| more.contains(name));
+    syscalls.extend(conditional(architecture).into_iter().filter(is_same));
+    syscalls.push(Rule::fail(named("refuse").into_iter().filter(|name| !more.contains(name)).collect(), EPERM));
     syscalls.push(Rule::fail(named("unsupported"), EOPNOTSUPP));
     syscalls.push(Rule::fail(named("absent"), ENOSYS));
     Profile {

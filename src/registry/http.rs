@@ -38,7 +38,7 @@ impl Default for Limits {
         Self {
             connect: Duration::from_secs(10),
             total: Duration::from_secs(60),
-            tries: 3,
+            tries: 5,
             pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(10),
             // The largest real packuments have about 30 MB.

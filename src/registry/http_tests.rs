@@ -52,7 +52,7 @@ fn trouble_without_end_is_the_networks() {
     let error = With::nothing().get(&server.url).unwrap_err();
     assert_eq!(error.kind, Kind::Network);
     assert!(error.what.contains("127.0.0.1:") && error.causes[0].contains("502"));
-    assert_eq!(server.requests().len(), 3);
+    assert_eq!(server.requests().len(), Limits::default().tries as usize);
 }
 
 #[test]

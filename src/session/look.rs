@@ -84,7 +84,7 @@ impl Session<'_> {
 
     /// A program that gets nothing of the user's.
     pub(super) fn job(&self, plan: Decided, argv: &[&str], env: &[&str]) -> Result<Job<'_>> {
-        policy::write_seccomp(&self.layout, &self.engine)?;
+        policy::write_seccomp(&self.layout, &self.engine, &policy::NOT_RELAXED)?;
         let bytes = |words: &[&str]| words.iter().map(|word| word.as_bytes().to_vec()).collect();
         let launch = Program {
             argv: bytes(argv),

@@ -13,7 +13,7 @@ use crate::image::template::guest_id;
 use crate::launch::Launch;
 use crate::package::editable::Editable;
 use crate::package::npm::NpmRequest;
-use crate::package::pypi::{PypiName, PypiRequest, PypiSpec};
+use crate::package::pypi::{PypiRequest, PypiSpec};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::registry::http::Client;
 use crate::registry::sourced::pypi::{Build, Make};
@@ -120,7 +120,7 @@ impl Session<'_> {
             layout: &self.layout,
             ecosystem: record.request.ecosystem,
             base: record.base.clone(),
-            apt: record.apt.clone(),
+            apt: recipe::apt(&record.packages)?,
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
             sources: Sources { secret, ..sources.1 },
@@ -133,6 +133,7 @@ impl Session<'_> {
         let image = making.image(&locked);
         let mut record = record.clone();
         record.image = image;
+        record.apt = making.apt;
         guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
         progress.phase("compiling");
         self.compile(launch, &record);
@@ -275,12 +276,9 @@ impl Session<'_> {
 
     /// What is to be made for a resolved line.
     pub fn making(&self, launch: &Launch, resolved: &mut Resolved, sources: Sources) -> Result<Making<'_>> {
-        let mut apt = Vec::new();
-        // A name is only a registry's to give: elsewhere anybody may call their package so.
-        let published = resolved.packages.iter().filter(|package| package.is_published()).map(PinnedPackage::name);
-        let open = resolved.open.iter().filter_map(|spec| spec.name.as_ref()).map(PypiName::as_str);
-        for name in published.chain(open) {
-            apt.extend(recipe::for_package(launch.launcher.ecosystem(), name)?.apt);
+        let mut apt = recipe::apt(&resolved.packages)?;
+        for name in resolved.open.iter().filter_map(|spec| spec.name.as_ref()) {
+            apt.extend(recipe::for_package(Ecosystem::Pypi, name.as_str())?.apt);
         }
         Ok(Making {
             engine: &self.engine,

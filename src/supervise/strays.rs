@@ -18,16 +18,34 @@ pub fn mark(run: &str) -> Vec<(OsString, OsString)> {
     vec![(MARK.into(), run.into())]
 }
 
-/// Ends what belongs to a run. Where there is no /proc the engine's processes are in a machine
+/// Ends what belongs to a run, except for what the engine started on that occasion for all that it
+/// runs. Where there is no /proc the engine's processes are in a machine
 /// of their own, out of our sight.
 pub fn end(run: &str) {
     let marks = [MARK, STEP_MARK].map(|name| format!("{name}={run}").into_bytes());
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        if environment.split(|byte| *byte == 0).any(|variable| marks.iter().any(|mark| mark == variable)) {
+        let is_marked = environment.split(|byte| *byte == 0).any(|variable| marks.iter().any(|mark| mark == variable));
+        if is_marked && !is_for_all(&std::fs::read(entry.path().join("cmdline")).unwrap_or_default(), &environment) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
+    }
+}
+
+/// Whether this process is not the run's alone, whichever of the engine's command lines started it: the one that
+/// keeps a user's namespaces (podman's `rootless_linux.c`: `catatonit -P`, or itself with a variable), the names'
+/// server of all networks, and the way out of those of a user without root.
+fn is_for_all(command: &[u8], environment: &[u8]) -> bool {
+    let words: Vec<&[u8]> = command.split(|byte| *byte == 0).collect();
+    let program = words[0].rsplit(|byte| *byte == b'/').next().unwrap_or_default();
+    let names = |needle: &[u8]| words.iter().any(|word| word.windows(needle.len()).any(|part| part == needle));
+    match program {
+        b"catatonit" => words.contains(&&b"-P"[..]),
+        b"podman" => environment.split(|byte| *byte == 0).any(|variable| variable.starts_with(b"_PODMAN_PAUSE=")),
+        b"aardvark-dns" => true,
+        b"pasta" | b"pasta.avx2" | b"passt" | b"slirp4netns" => names(b"rootless-netns"),
+        _ => false,
     }
 }
 
@@ -36,6 +54,18 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
+
+    #[test]
+    fn what_serves_all_of_them_stays() {
+        let mark = b"A=1\0JITBOX_RUN=jitbox-1-a\0";
+        let pause = b"JITBOX_RUN=jitbox-1-a\0_PODMAN_PAUSE=1\0";
+        assert!(is_for_all(b"podman\0", pause) && is_for_all(b"/usr/libexec/podman/catatonit\0-P\0", mark));
+        assert!(is_for_all(b"/usr/lib/podman/aardvark-dns\0--config\0/run/x\0run\0", mark));
+        assert!(is_for_all(b"/usr/bin/pasta\0--config-net\0/run/user/1/containers/networks/rootless-netns/x\0", mark));
+        let own: [&[u8]; 5] =
+            [b"", b"podman\0build\0", b"conmon\0", b"slirp4netns\0--mtu\x0065520\0", b"catatonit\0sh\0"];
+        assert!(own.iter().all(|command| !is_for_all(command, mark)));
+    }
 
     #[test]
     #[expect(clippy::disallowed_methods, reason = "a process to be ended")]

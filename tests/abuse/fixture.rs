@@ -174,6 +174,8 @@ impl Fixture {
         let mut command = with_descriptors(&shim, &self.host);
         command.current_dir(&home.dir);
         let order: Vec<(&Probe, &[String])> = probes.iter().map(|probe| (*probe, &*probe.r#try)).collect();
+        let ids: Vec<&str> = probes.iter().map(|probe| &*probe.id).collect();
+        let _said = SaidOnFailure(format!("{} {ecosystem:?}: a start with {ids:?}", home.lane.name));
         feed(command, &self.order(&order, &work))
     }
 
@@ -212,6 +214,17 @@ impl Fixture {
         let mut shell = Command::new("sh");
         shell.args(["-c", manifest["scripts"]["postinstall"].as_str().unwrap()]).current_dir(&self.host.dir);
         run(shell, b"").ok();
+    }
+}
+
+/// What a test was at.
+struct SaidOnFailure(String);
+
+impl Drop for SaidOnFailure {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0);
+        }
     }
 }
 

@@ -188,6 +188,27 @@ pub fn processes() -> Vec<u32> {
     entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// What a start with this process id waits for: its processes and its container's, with their
+/// states and where in the kernel they are.
+pub fn below(shim: u32) -> Vec<String> {
+    let read = |pid: u32, file: &str| std::fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+    let text = |pid: u32, file: &str| String::from_utf8_lossy(&read(pid, file)).replace('\0', " ");
+    let name = format!("jitbox-{shim}-");
+    let mut found = vec![shim];
+    let mut next = 0;
+    while next < found.len() {
+        found.extend(children(found[next]));
+        next += 1;
+    }
+    found.extend(processes().into_iter().filter(|pid| text(*pid, "cmdline").contains(&name)));
+    found.sort_unstable();
+    found.dedup();
+    let state = |pid| text(pid, "stat").rsplit_once(')').map(|(_, rest)| rest.chars().take(2).collect::<String>());
+    let command = |pid| text(pid, "cmdline").chars().take(160).collect::<String>();
+    let describe = |pid| format!("{pid}{} {} {}", state(pid).unwrap_or_default(), text(pid, "wchan"), command(pid));
+    found.into_iter().map(describe).collect()
+}
+
 /// Whether there is such a process that is more than a zombie.
 pub fn alive(pid: u32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();

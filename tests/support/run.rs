@@ -5,6 +5,8 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
+use super::lane;
+
 /// How a command ended.
 #[derive(Debug)]
 pub struct Done {
@@ -70,18 +72,31 @@ pub fn finish(mut child: Child) -> Done {
     let pid = child.id();
     let stdout = child.stdout.take().map(collect);
     let stderr = child.stderr.take().map(collect);
-    let status = wait(&mut child, super::PATIENCE);
+    let status = ended(&mut child, super::PATIENCE);
+    let still = if status.is_none() { lane::below(pid) } else { vec![] };
+    if status.is_none() {
+        kill(&mut child);
+    }
     // Whoever else holds the pipes' ends gets little time: the program's end is their end.
     let join = |reader: Option<Collecting>| reader.map(|r| r.take(Duration::from_secs(10))).unwrap_or_default();
     let (stdout, stderr) = (join(stdout), join(stderr));
     let done =
         Done { pid, status: status.unwrap_or_default(), stdout, stderr: String::from_utf8_lossy(&stderr).into_owned() };
-    assert!(status.is_some(), "did not end within {} s\n{}", super::PATIENCE.as_secs(), done.words());
+    let seconds = super::PATIENCE.as_secs();
+    assert!(status.is_some(), "did not end within {seconds} s: {still:#?}\n{}", done.words());
     done
 }
 
 /// Waits for `child`; kills it, by its number, when it takes too long.
 pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
+    let status = ended(child, limit);
+    if status.is_none() {
+        kill(child);
+    }
+    status
+}
+
+fn ended(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
     let deadline = Instant::now() + limit;
     while Instant::now() < deadline {
         if let Some(status) = child.try_wait().unwrap() {
@@ -89,9 +104,12 @@ pub fn wait(child: &mut Child, limit: Duration) -> Option<ExitStatus> {
         }
         std::thread::sleep(Duration::from_millis(5));
     }
+    None
+}
+
+fn kill(child: &mut Child) {
     let _ = child.kill();
     let _ = child.wait();
-    None
 }
 
 /// A stream that is being read to its end.

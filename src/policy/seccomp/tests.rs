@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::*;
 
+const NONE: BTreeSet<Relaxation> = BTreeSet::new();
 const BOTH: [Architecture; 2] = [Architecture::X86_64, Architecture::Aarch64];
 
 /// What Node 24, CPython 3.13, git, tini and the OCI runtimes below the filter were seen to call.
@@ -57,7 +58,7 @@ fn allows(profile: &Profile, name: &str, args: &[u64]) -> bool {
 #[test]
 fn is_flat_oci_json() {
     for (architecture, scmp) in BOTH.into_iter().zip(["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"]) {
-        let text = profile(architecture);
+        let text = profile(architecture, &NONE);
         let json: Value = serde_json::from_str(&text).unwrap();
         let fields = |v: &Value| -> Vec<String> { v.as_object().unwrap().keys().cloned().collect() };
         assert_eq!(fields(&json), ["defaultAction", "defaultErrnoRet", "architectures", "syscalls"]);
@@ -71,7 +72,7 @@ fn is_flat_oci_json() {
             assert!(!rule["names"].as_array().unwrap().is_empty());
             assert_eq!(rule["action"] == "SCMP_ACT_ERRNO", rule["errnoRet"].is_u64());
         }
-        assert_eq!(text, profile(architecture));
+        assert_eq!(text, profile(architecture, &NONE));
     }
 }
 
@@ -90,7 +91,7 @@ fn knows_every_section_of_the_table() {
 #[test]
 fn no_name_has_two_rules_unless_both_look_at_arguments() {
     for architecture in BOTH {
-        let profile = build(architecture);
+        let profile = build(architecture, &NONE);
         let (plain, conditional): (Vec<&Rule>, Vec<&Rule>) =
             profile.syscalls.iter().partition(|rule| rule.args.is_empty());
         let mut seen = BTreeSet::new();
@@ -108,7 +109,7 @@ fn no_name_has_two_rules_unless_both_look_at_arguments() {
 fn no_rule_is_lost_by_repeating_the_default() {
     // Runtimes drop such rules. Only "absent" may be: it is for those without a default errno.
     for architecture in BOTH {
-        let profile = build(architecture);
+        let profile = build(architecture, &NONE);
         for rule in &profile.syscalls {
             let repeats = rule.action == profile.default_action && rule.errno_ret == Some(profile.default_errno_ret);
             assert_eq!(repeats, rule.names == names("absent", architecture));
@@ -118,7 +119,7 @@ fn no_rule_is_lost_by_repeating_the_default() {
 
 #[test]
 fn conditions_of_a_rule_are_about_different_arguments() {
-    for rule in build(Architecture::X86_64).syscalls {
+    for rule in build(Architecture::X86_64, &NONE).syscalls {
         let indexes: BTreeSet<u32> = rule.args.iter().map(|c| c.index).collect();
         assert_eq!(indexes.len(), rule.args.len(), "{:?}", rule.names);
         for c in rule.args.iter().filter(|c| c.op == Operator::MaskedEqual) {
@@ -130,7 +131,7 @@ fn conditions_of_a_rule_are_about_different_arguments() {
 #[test]
 fn what_programs_need_is_there() {
     for architecture in BOTH {
-        let named: BTreeSet<&str> = build(architecture)
+        let named: BTreeSet<&str> = build(architecture, &NONE)
             .syscalls
             .iter()
             .filter(|rule| rule.action == Action::Allow)
@@ -149,7 +150,7 @@ fn what_programs_need_is_there() {
 #[test]
 fn what_opens_a_container_is_not() {
     for architecture in BOTH {
-        let profile = build(architecture);
+        let profile = build(architecture, &NONE);
         for name in NEVER.split_whitespace() {
             assert!(
                 !profile.syscalls.iter().any(|rule| { rule.action == Action::Allow && rule.names.contains(&name) })
@@ -161,7 +162,7 @@ fn what_opens_a_container_is_not() {
 
 #[test]
 fn errors_are_the_ones_that_programs_fall_back_on() {
-    let profile = build(Architecture::X86_64);
+    let profile = build(Architecture::X86_64, &NONE);
     let errno = |name, args: &[u64]| verdict(&profile, name, args).1;
     // glibc tries clone only after ENOSYS: moby/moby#42680.
     assert_eq!(errno("clone3", &[]), Some(ENOSYS));
@@ -173,7 +174,7 @@ fn errors_are_the_ones_that_programs_fall_back_on() {
 
 #[test]
 fn clone_makes_threads_and_processes_but_no_namespaces() {
-    let profile = build(Architecture::Aarch64);
+    let profile = build(Architecture::Aarch64, &NONE);
     // fork, vfork and pthread_create of glibc.
     for flags in [0x0120_0011, 0x4111, 0x003D_0F00] {
         assert!(allows(&profile, "clone", &[flags]), "{flags:#x}");
@@ -185,8 +186,25 @@ fn clone_makes_threads_and_processes_but_no_namespaces() {
 }
 
 #[test]
+fn a_browser_gets_namespaces_and_nothing_else() {
+    for architecture in BOTH {
+        let (usual, relaxed) = (build(architecture, &NONE), build(architecture, &[Relaxation::Browser].into()));
+        let more = ["clone", "unshare", "setns", "chroot"];
+        assert!(more.iter().all(|name| allows(&relaxed, name, &[0x7E02_0000])));
+        for name in FLOOR.split_whitespace().chain(NEVER.split_whitespace()).filter(|name| !more.contains(name)) {
+            for args in [[0, 0, 0], [1, 0, 0], [TIOCSTI; 3]] {
+                assert_eq!(verdict(&usual, name, &args), verdict(&relaxed, name, &args), "{name}");
+            }
+        }
+        let rules =
+            |profile: &Profile, name: &str| profile.syscalls.iter().filter(|rule| rule.names.contains(&name)).count();
+        assert!(more.iter().all(|name| rules(&relaxed, name) == 1));
+    }
+}
+
+#[test]
 fn sockets_are_unix_internet_and_routing() {
-    let profile = build(Architecture::X86_64);
+    let profile = build(Architecture::X86_64, &NONE);
     for family in 0..64 {
         let expected = [1, 2, 10, 16].contains(&family);
         assert_eq!(allows(&profile, "socket", &[family, 3, 0]), expected, "{family}");
@@ -198,7 +216,7 @@ fn sockets_are_unix_internet_and_routing() {
 
 #[test]
 fn nothing_can_be_typed_into_the_terminal() {
-    let profile = build(Architecture::X86_64);
+    let profile = build(Architecture::X86_64, &NONE);
     let upper_halves = [0, 1 << 32, 0xFFFF_FFFF_0000_0000];
     for upper in upper_halves {
         assert!(!allows(&profile, "ioctl", &[0, TIOCSTI | upper]));
@@ -223,8 +241,8 @@ fn all_but_two_is_exact_for_neighbours_too() {
 
 #[test]
 fn files_of_a_harmless_kind_can_be_made() {
-    let x86 = build(Architecture::X86_64);
-    let arm = build(Architecture::Aarch64);
+    let x86 = build(Architecture::X86_64, &NONE);
+    let arm = build(Architecture::Aarch64, &NONE);
     assert!(allows(&x86, "mknod", &[0, 0o010_644]));
     assert!(allows(&arm, "mknodat", &[0, 0, 0o010_644]));
     assert!(!arm.syscalls.iter().any(|rule| rule.names.contains(&"mknod")));
