@@ -173,24 +173,37 @@ impl Pyproject {
 
     /// What it wants to have installed; conditions are not looked at yet.
     pub fn requirements(&self, wanted: &Wanted) -> Result<Vec<Requirement>> {
-        let mut texts = Vec::new();
+        let (mut texts, mut seen) = (Vec::new(), BTreeSet::new());
         if wanted.only_groups.is_empty() {
             texts.extend(self.project.iter().flat_map(|project| project.dependencies.clone()));
             for extra in self.extras(wanted)? {
-                self.extra(&extra, &mut BTreeSet::new(), &mut texts)?;
+                self.extra(&extra, &mut seen, &mut texts)?;
             }
         }
         for group in self.groups(wanted)? {
             self.group(&group, &mut Vec::new(), &mut texts)?;
         }
         let mut all: Vec<Requirement> = Vec::new();
-        for text in texts {
-            let requirement = self.sourced(Requirement::parse(&text)?)?;
-            if !all.contains(&requirement) {
-                all.push(requirement);
+        while !texts.is_empty() {
+            for text in std::mem::take(&mut texts) {
+                let requirement = Requirement::parse(&text)?;
+                if self.is_own(&requirement) {
+                    requirement.spec.extras.iter().try_for_each(|extra| self.extra(extra, &mut seen, &mut texts))?;
+                    continue;
+                }
+                let requirement = self.sourced(requirement)?;
+                if !all.contains(&requirement) {
+                    all.push(requirement);
+                }
             }
         }
         Ok(all)
+    }
+
+    /// Whether it is the project itself, of which only extras can be meant: a registry may have another one of that name.
+    fn is_own(&self, requirement: &Requirement) -> bool {
+        let own = self.project.as_ref().and_then(|project| normal(&project.name).ok());
+        own.is_some() && own.as_deref() == requirement.spec.name.as_ref().map(PypiName::as_str)
     }
 
     /// `constraint-dependencies`, as they are.
@@ -214,7 +227,7 @@ impl Pyproject {
         Ok(extras)
     }
 
-    /// An extra may want others of the same project: `project[other]`.
+    /// Adds what an extra wants, once. That may be others of the same project: `project[other]`.
     fn extra(&self, extra: &str, seen: &mut BTreeSet<String>, texts: &mut Vec<String>) -> Result<()> {
         let Some(project) = &self.project else { return Ok(()) };
         if !seen.insert(extra.to_owned()) {
@@ -224,14 +237,7 @@ impl Pyproject {
             if normal(name)? != extra {
                 continue;
             }
-            for text in dependencies {
-                let own = Requirement::parse(text)?;
-                match own.spec.name.as_ref().is_some_and(|name| normal(&project.name).is_ok_and(|n| n == name.as_str()))
-                {
-                    true => own.spec.extras.iter().try_for_each(|extra| self.extra(extra, seen, texts))?,
-                    false => texts.push(text.clone()),
-                }
-            }
+            texts.extend(dependencies.iter().cloned());
         }
         Ok(())
     }

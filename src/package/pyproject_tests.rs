@@ -20,6 +20,7 @@ one = "my_server.plugin"
 dev = ["pytest", {include-group = "lint"}]
 lint = ["ruff"]
 docs = ["mkdocs"]
+own = ["My_Server[cli]", "my-server"]
 "#;
 
 fn names(project: &str, wanted: &Wanted) -> Result<String> {
@@ -49,13 +50,14 @@ fn what_is_installed_is_what_uv_would_install() {
         "idna>=3 tomli>=2 mkdocs"
     );
     assert_eq!(with(|w| w.only_groups = list(&["lint"])), "ruff");
-    assert_eq!(with(|w| w.all_groups = true), "idna>=3 tomli>=2 pytest ruff mkdocs");
+    assert_eq!(with(|w| w.only_groups = list(&["own"])), "rich");
+    assert_eq!(with(|w| w.all_groups = true), "idna>=3 tomli>=2 pytest ruff mkdocs rich");
     assert_eq!(
         with(|w| {
             w.extras = list(&["all"]);
             w.no_groups = list(&["dev"]);
         }),
-        "idna>=3 tomli>=2 rich httpx[http2] uvloop"
+        "idna>=3 tomli>=2 uvloop rich httpx[http2]"
     );
     assert_eq!(
         with(|w| {
@@ -74,7 +76,7 @@ fn what_is_installed_is_what_uv_would_install() {
     let defaults = format!("{PROJECT}[tool.uv]\ndefault-groups = [\"docs\"]\n");
     assert_eq!(names(&defaults, &Wanted::default()).unwrap(), "idna>=3 tomli>=2 mkdocs");
     let defaults = format!("{PROJECT}[tool.uv]\ndefault-groups = \"all\"\n");
-    assert_eq!(names(&defaults, &Wanted::default()).unwrap(), "idna>=3 tomli>=2 pytest ruff mkdocs");
+    assert_eq!(names(&defaults, &Wanted::default()).unwrap(), "idna>=3 tomli>=2 pytest ruff mkdocs rich");
     let old = "[project]\nname = \"a\"\n[tool.uv]\ndev-dependencies = [\"pytest\"]\n";
     assert_eq!(names(old, &Wanted::default()).unwrap(), "pytest");
     // A file of other tools' settings is a project without packages.

@@ -15,7 +15,7 @@ use crate::image::base::{python_candidates, python_satisfies};
 use crate::launch::project::Runs;
 use crate::launch::python;
 use crate::package::editable::Editable;
-use crate::package::pypi::PypiSpec;
+use crate::package::pypi::{PypiName, PypiRequest, PypiSpec};
 use crate::package::pyproject::Pyproject;
 use crate::package::uvlock::UvLock;
 use crate::policy::paths::{self, Found};
@@ -74,7 +74,10 @@ impl Reader<'_> {
         let requirements = what.requirements(&self.options.wanted).map_err(named(file))?;
         let requirements = python::that_apply(requirements, Some(&python)).map_err(named(file))?;
         let (requirements, constraints) = match &locked {
-            Some(locked) => pinned(locked, requirements, &python).map_err(named(lock))?,
+            Some(locked) => {
+                let whole = self.options.needs_lock.is_some();
+                pinned(locked, requirements, &python, whole).map_err(named(lock))?
+            }
             None => {
                 let more = what.constraints().and_then(|more| python::that_apply(more, Some(&python)));
                 let more = more.map_err(named(file))?;
@@ -192,9 +195,17 @@ impl Reader<'_> {
     }
 }
 
-/// The requirements and the constraints that keep a lock's versions.
-fn pinned(locked: &UvLock, requirements: Vec<PypiSpec>, python: &str) -> Result<(Vec<PypiSpec>, String)> {
+/// The requirements and the constraints that keep a lock's versions. `whole`: the lock has to have all of them.
+fn pinned(locked: &UvLock, requirements: Vec<PypiSpec>, python: &str, whole: bool) -> Result<(Vec<PypiSpec>, String)> {
     let versions: BTreeMap<String, Version> = locked.versions(&[python.to_owned()])?;
+    let lacks = |spec: &&PypiSpec| {
+        let name = spec.name.as_ref().map(PypiName::as_str);
+        !matches!(spec.request, PypiRequest::Source(_)) && !name.is_some_and(|name| versions.contains_key(name))
+    };
+    if let Some(missing) = requirements.iter().find(lacks).filter(|_| whole) {
+        return Err(Error::refused(format!("it lacks {missing}, which the project wants"))
+            .hint("bring it up to date: `uv lock`"));
+    }
     let specs: Result<Vec<_>> = requirements.into_iter().map(|spec| locked.pinned(spec, &versions)).collect();
     Ok((specs?, versions.iter().map(|(name, version)| format!("{name}=={version}\n")).collect()))
 }

@@ -103,6 +103,9 @@ fn which_python_and_which_versions() {
     assert_eq!(launch.local.unwrap().constraints, "idna==3.7\n");
     let plain = launch.packages.iter().map(ToString::to_string).collect::<Vec<_>>();
     assert_eq!(plain, ["idna"]);
+    place.write("p/uv.lock", "");
+    place.open("uv --directory p run cmd").unwrap();
+    assert!(place.open("uv --directory p run --frozen cmd").unwrap_err().to_string().contains("lacks idna"));
     // Without the project there is nothing of it.
     let launch = place.open("uv --directory p run --no-project main.py").unwrap().1;
     let local = launch.local.unwrap();
