@@ -131,10 +131,13 @@ impl Project {
         Ok(options)
     }
 
-    /// The words after `uv run` that mean the same, started in `directory`, with the project looked for in `folder`.
-    /// None if there is an argument that is no text.
-    pub fn line(&self, directory: &Path, folder: Option<&Path>) -> Option<Vec<String>> {
-        let mut words = vec![format!("--directory={}", directory.to_str()?)];
+    /// The words after `uv run` that mean the same, started in `directory`, with the project looked for in `folder`, or
+    /// with its script at `script`, wherever it is started. None if there is an argument that is no text.
+    pub fn line(&self, directory: &Path, folder: Option<&Path>, script: Option<&Path>) -> Option<Vec<String>> {
+        let mut words = Vec::new();
+        if script.is_none() {
+            words.push(format!("--directory={}", directory.to_str()?));
+        }
         if let Some(folder) = folder {
             words.push(format!("--project={}", folder.to_str()?));
         }
@@ -153,7 +156,7 @@ impl Project {
             Runs::Module(name) => (Some("--module"), name),
         };
         words.extend(option.map(str::to_owned));
-        words.extend(["--".to_owned(), name.clone()]);
+        words.extend(["--".to_owned(), script.map_or(Some(name.as_str()), Path::to_str)?.to_owned()]);
         for arg in &self.args {
             words.push(arg.to_str()?.to_owned());
         }

@@ -261,7 +261,7 @@ fn lines_about_local_projects_in_our_own_spelling() {
         };
         let project = read(&line(words));
         let own = |project: &Project| {
-            let words = project.line(Path::new("/d"), project.folder.as_ref().map(|_| Path::new("/p")));
+            let words = project.line(Path::new("/d"), project.folder.as_ref().map(|_| Path::new("/p")), None);
             ["uv", "run"].into_iter().map(str::to_owned).chain(words.unwrap()).map(OsString::from).collect::<Vec<_>>()
         };
         let again = read(&own(&project));

@@ -188,6 +188,10 @@ impl Pyproject {
             for text in std::mem::take(&mut texts) {
                 let requirement = Requirement::parse(&text)?;
                 if self.is_own(&requirement) {
+                    // No extra is called so: once for all.
+                    if seen.insert(String::new()) {
+                        texts.extend(self.project.iter().flat_map(|project| project.dependencies.clone()));
+                    }
                     requirement.spec.extras.iter().try_for_each(|extra| self.extra(extra, &mut seen, &mut texts))?;
                     continue;
                 }
@@ -200,7 +204,7 @@ impl Pyproject {
         Ok(all)
     }
 
-    /// Whether it is the project itself, of which only extras can be meant: a registry may have another one of that name.
+    /// Whether it is the project itself, with extras perhaps: a registry may have another one of that name.
     fn is_own(&self, requirement: &Requirement) -> bool {
         let own = self.project.as_ref().and_then(|project| normal(&project.name).ok());
         own.is_some() && own.as_deref() == requirement.spec.name.as_ref().map(PypiName::as_str)

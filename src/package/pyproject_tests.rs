@@ -50,7 +50,7 @@ fn what_is_installed_is_what_uv_would_install() {
         "idna>=3 tomli>=2 mkdocs"
     );
     assert_eq!(with(|w| w.only_groups = list(&["lint"])), "ruff");
-    assert_eq!(with(|w| w.only_groups = list(&["own"])), "rich");
+    assert_eq!(with(|w| w.only_groups = list(&["own"])), "idna>=3 tomli>=2 rich");
     assert_eq!(with(|w| w.all_groups = true), "idna>=3 tomli>=2 pytest ruff mkdocs rich");
     assert_eq!(
         with(|w| {

@@ -83,6 +83,7 @@ impl Folders {
         let of_project = around.find(|folder| folder.join(PYPROJECT).is_file()).map(Path::to_owned);
         let is_project = of_project.is_some();
         let mut root = of_project.unwrap_or_else(|| start.clone());
+        let mut elsewhere = None;
         if let Runs::Script(script) = &project.runs
             && let Ok(found) = Found::at(&paths::plain(&start.join(script)))
             && (!found.real.starts_with(&root) || (!is_project && project.directory.is_none()))
@@ -93,8 +94,9 @@ impl Folders {
                     .hint("name the script's own folder: `uv --directory FOLDER run script.py`"));
             }
             root = found.real.parent().unwrap_or(&root).to_owned();
+            elsewhere = Some(found.real);
         }
-        let words = project.line(&start, asked.as_deref()).ok_or_else(|| {
+        let words = project.line(&start, asked.as_deref(), elsewhere.as_deref()).ok_or_else(|| {
             Error::refused("a line with bytes that are no text can't be told from others").hint("write it in UTF-8")
         })?;
         let line = shell_words::join(["uv", "run"].map(str::to_owned).into_iter().chain(words));

@@ -89,6 +89,23 @@ fn what_is_run_and_whose_code_it_is() {
     assert_eq!(launch.local.unwrap().editable.unwrap().roots, [at("p/src"), at("p")]);
 }
 
+/// The line that a refusal names is the one that was run, wherever it is typed.
+#[test]
+fn a_line_in_our_own_spelling_has_the_same_grants() {
+    let mut place = Place::new();
+    place.write("bare/main.py", "");
+    place.allow("bare");
+    for words in ["uv --directory p run python -c x", "uv run --project p -m code", "uv run --with six bare/main.py"] {
+        let local = place.open(words).unwrap().1.local.unwrap();
+        let line = shell_words::split(&local.line).unwrap().into_iter().map(Into::into).collect::<Vec<_>>();
+        let Ok((_, Request::Local(again))) = parse_line(&line) else { panic!("{line:?}") };
+        let cwd = std::mem::replace(&mut place.context.cwd, "/".into());
+        let holder = line_holder(&place.context, &again).unwrap();
+        place.context.cwd = cwd;
+        assert_eq!((holder.folder(), holder.line.as_ref()), (Some(local.root.as_str()), Some(&local.line)), "{words}");
+    }
+}
+
 #[test]
 fn which_python_and_which_versions() {
     let place = Place::new();
