@@ -30,6 +30,8 @@ const LOCK_LIMIT: Duration = Duration::from_secs(300);
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 /// How long a base image may take to arrive.
 const PULL_LIMIT: Duration = Duration::from_secs(900);
+/// How often a base image is given a name that is not there afterwards.
+const NAMINGS: usize = 3;
 /// How long an engine may take for a look.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
@@ -172,7 +174,13 @@ impl Making<'_> {
         if self.engine.facts.builder == Builder::Buildah {
             base = argv::build_base(&run.name);
             let command = Cmd::engine(self.engine, argv::tag(self.engine, &self.base, &base));
-            command.checked(command.output(&[], LOOK_LIMIT)?)?;
+            // A name can get lost on podman 4.3 while another build names the same image.
+            for _ in 0..NAMINGS {
+                command.checked(command.output(&[], LOOK_LIMIT)?)?;
+                if image_exists(self.engine, &base)? {
+                    break;
+                }
+            }
         }
         let plan = self.plan(lock, &run.name, base, &context, secrets.as_deref());
         let command = Cmd::engine(self.engine, argv::build(self.engine, &plan))
