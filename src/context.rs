@@ -114,6 +114,13 @@ impl Context {
         context
     }
 
+    /// The same, started in another folder.
+    #[must_use]
+    pub fn moved(mut self, cwd: &Path) -> Self {
+        cwd.clone_into(&mut self.cwd);
+        self
+    }
+
     /// The home directory that the user database says, whatever the environment does.
     pub fn own_home(&self) -> Option<PathBuf> {
         Some(nix::unistd::User::from_uid(self.uid.into()).ok()??.dir)

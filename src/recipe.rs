@@ -46,7 +46,7 @@ pub(crate) fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
 
 /// The recipes of those that a registry has. Elsewhere anybody may call their package so.
 pub fn for_all(packages: &[PinnedPackage]) -> Result<Vec<Recipe>> {
-    let of_registry = packages.iter().filter(|package| package.source().is_none());
+    let of_registry = packages.iter().filter(|package| package.is_published());
     of_registry.map(|package| for_package(package.ecosystem(), package.name())).collect()
 }
 

@@ -6,6 +6,7 @@ mod kept;
 mod look;
 mod make;
 mod program;
+pub mod project;
 mod question;
 pub mod requirements;
 mod secrets;
@@ -150,7 +151,7 @@ impl<'a> Session<'a> {
         let packages = record.map(|record| &record.packages[..]).unwrap_or_default();
         let server = record.is_some_and(|record| record.mcp);
         Ok(policy::decide(Asked {
-            keeps: policy::kept::kept(&self.config, level, packages, server),
+            keeps: policy::kept::kept(&self.config, level, packages, launch.local.is_some(), server),
             recipes: recipe::for_all(packages)?,
             engine: &self.engine,
             config: &self.config,

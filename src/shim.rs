@@ -15,11 +15,11 @@ use crate::launch::{self, Launch, Launcher, Request};
 use crate::policy::Policy;
 use crate::policy::mounts::Mounted;
 use crate::policy::reason::Reason;
-use crate::session::{Session, requirements};
+use crate::session::{Session, project, requirements};
 use crate::state::boxes::{self, BoxRecord};
 use crate::state::told;
 use crate::supervise::{self, keeper};
-use crate::{cli, ending, policy, ui};
+use crate::{cli, ending, ui};
 
 /// Runs the shim for `launcher`.
 pub fn main(launcher: Launcher) -> ExitCode {
@@ -74,7 +74,10 @@ fn answer(launcher: Launcher, request: Request, context: &Context, log: &mut Log
     match request {
         Request::Run(launch) if launch.environment.is_empty() => start(&launch, context, log),
         Request::Run(launch) => start(&launch, &context.with(&launch.environment), log),
-        Request::Local(project) => Err(policy::lines::refuse_project(&project)),
+        Request::Local(project) => {
+            let (context, launch) = project::open(context, &project)?;
+            start(&launch, &context, log)
+        }
         Request::Help => {
             ui::answer(&cli::help::shim(launcher));
             Ok(ExitCode::SUCCESS)
@@ -93,7 +96,7 @@ fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> 
     if launch.tighten.plan {
         return cli::plan::show(context, launch, false, false);
     }
-    log.about(boxes::name(&launch.packages));
+    log.about(boxes::name_for(launch));
     let mut session = Session::open(context)?;
     let record = session.find_or_make(launch)?;
     let answer = session.ask(launch, &record)?;

@@ -4,6 +4,7 @@ set -eu
 cd /work
 take() { read -r bytes; head -c "$bytes" > "$1"; }
 take requirements.in
+take constraints.txt
 take index
 take netrc
 take ca.pem
@@ -32,4 +33,4 @@ if [ "${1:-}" = tools ]; then
   exec tar -cf - -C tools .
 fi
 "$uv" pip compile --quiet --generate-hashes --only-binary :all: --no-header --no-annotate \
-  --python "$python" --no-python-downloads requirements.in
+  --python "$python" --no-python-downloads --constraints constraints.txt requirements.in

@@ -236,12 +236,14 @@ fn plan(lane: &'static Lane) {
         assert_eq!(plan["launch"]["args"], serde_json::json!(["--x"]), "{line:?}");
         assert_eq!(plan["resolved"]["locked"], true, "{line:?}");
     }
-    // A local project is shown, and refused.
-    let done = jitbox(&home, &["plan", "--json", "uv", "--directory", "/d", "run", "main.py", "-x"]).ended(1);
+    // A local project that was not granted is shown, and refused.
+    home.write("d/main.py", "");
+    let done = jitbox(&home, &["plan", "--json", "uv", "--directory", "d", "run", "main.py", "-x"]).ended(1);
     let plan: serde_json::Value = serde_json::from_slice(&done.stdout).unwrap();
     let shown = ["directory", "script", "args"].map(|field| plan["launch"][field].clone());
-    assert_eq!(shown, ["/d".into(), "main.py".into(), serde_json::json!(["-x"])]);
-    assert!(done.stderr.contains("runs code of `/d`"), "{}", done.stderr);
+    assert_eq!(shown, ["d".into(), "main.py".into(), serde_json::json!(["-x"])]);
+    let hint = format!("jitbox allow local:{0} --read {0}\n", home.dir.join("d").display());
+    assert!(done.stderr.contains("runs code of") && done.stderr.contains(&hint), "{}", done.stderr);
 }
 
 fn completions(shell: &str) -> String {

@@ -24,6 +24,7 @@ mod guest;
 mod launchers;
 mod limits;
 mod oracle;
+mod projects;
 mod registries;
 mod secrets;
 mod servers;
@@ -80,6 +81,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("cli", cli::CASES),
     ("development", development::CASES),
     ("launchers", launchers::CASES),
+    ("projects", projects::CASES),
     ("registries", registries::CASES),
 ];
 

@@ -246,7 +246,7 @@ fn plan(context: &Context, line: Vec<OsString>, json: bool, offline: bool) -> Re
             let context = context.with(&launch.environment);
             plan::show(&context, &*requirements::complete(&context, &launch)?, json, offline)
         }
-        Request::Local(project) => plan::show_project(&project, json),
+        Request::Local(project) => plan::show_project(context, &project, json, offline),
         Request::Help | Request::Version => {
             Err(Error::usage("the line runs no package").hint("jitbox plan npx -y pkg"))
         }

@@ -17,7 +17,7 @@ use crate::launch::project::{Project, Runs};
 use crate::plan::{BOX_ID, Network, Start, User};
 use crate::policy::mounts::Mounted;
 use crate::policy::{Parts, Policy};
-use crate::session::Session;
+use crate::session::{Session, project, requirements};
 use crate::state::boxes;
 use crate::{policy, ui};
 
@@ -84,10 +84,15 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints how a line about a local project was understood, and then why it is not run.
-pub fn show_project(project: &Project, json: bool) -> Result<ExitCode> {
-    answer(&json!({ "launch": project_json(project) }), None, &[], json)?;
-    Err(policy::lines::refuse_project(project))
+/// Prints the plan of a line about a local project; of one that is not run, how it was understood, and then why.
+pub fn show_project(context: &Context, project: &Project, json: bool, offline: bool) -> Result<ExitCode> {
+    match project::open(context, project) {
+        Ok((context, launch)) => show(&context, &*requirements::complete(&context, &launch)?, json, offline),
+        Err(refused) => {
+            answer(&json!({ "launch": project_json(project) }), None, &[], json)?;
+            Err(refused)
+        }
+    }
 }
 
 fn answer(plan: &Value, policy: Option<&Policy>, steps: &[Step], json: bool) -> Result<()> {
@@ -120,7 +125,8 @@ fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -
     build.labels.clear();
     let build = Cmd::engine(&session.engine, argv::build(&session.engine, &build));
     steps.push(Step::new("fetch", "the registry", &build));
-    let packages: Vec<String> = resolved.packages.iter().map(ToString::to_string).collect();
+    let open = resolved.open.iter().map(ToString::to_string);
+    let packages: Vec<String> = resolved.packages.iter().map(ToString::to_string).chain(open).collect();
     let json = json!({ "packages": packages, "base": making.base, "image": image, "locked": false });
     Ok((image, json))
 }
@@ -129,14 +135,20 @@ fn launch_json(launch: &Launch) -> Value {
     let packages: Vec<String> = launch.packages.iter().map(ToString::to_string).collect();
     let args: Vec<_> = launch.args.iter().map(|arg| arg.to_string_lossy()).collect();
     let set: Vec<&str> = launch.environment.iter().map(|(name, _)| name.as_str()).collect();
-    json!({
+    let mut json = json!({
         "launcher": launch.launcher.name(),
         "packages": packages,
         "command": launch.command,
         "call": launch.call,
         "args": args,
         "sets": set,
-    })
+    });
+    if let Some(local) = &launch.local {
+        json["project"] = local.root.clone().into();
+        json["python"] = launch.python.clone().into();
+        json["constraints"] = local.constraints.lines().collect();
+    }
+    json
 }
 
 fn project_json(project: &Project) -> Value {

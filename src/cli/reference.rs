@@ -41,7 +41,7 @@ pub fn meaning(row: &OptionRow) -> String {
         Effect::Python => "which version of Python".to_owned(),
         Effect::Registry => "the registry to use".to_owned(),
         Effect::Prerelease => "whether pre-releases count".to_owned(),
-        Effect::Local => "understood, but code of a folder can't be granted yet".to_owned(),
+        Effect::Local => "about a local project, whose folder has to be granted".to_owned(),
         Effect::Module => "the command is a module".to_owned(),
         Effect::Call => "a line of shell to run, if config.toml allows it".to_owned(),
         Effect::NodeOptions => "options of Node itself that load and open nothing".to_owned(),

@@ -16,13 +16,14 @@ use crate::policy::paths;
 use crate::policy::secret::{Reference, Secret};
 use crate::registry::settings::{Settings, expand_home};
 use crate::session::grantee::{self, Grantee};
-use crate::state::grants::{Grants, Holder};
+use crate::session::project;
+use crate::state::grants::{Grants, Holder, LOCAL};
 use crate::state::{Layout, boxes};
 
 /// Whom a grant is for.
 #[derive(Debug, clap::Args)]
 pub struct Whom {
-    /// Packages, as `npm:NAME` or `pypi:NAME`
+    /// Packages, as `npm:NAME` or `pypi:NAME`, or code of a folder, as `local:FOLDER`
     #[arg(value_name = "PACKAGE")]
     packages: Vec<String>,
     /// The packages are npm's
@@ -85,12 +86,18 @@ impl Whom {
             if !self.packages.is_empty() {
                 return Err(Error::usage("either packages or a line").hint(format!("jitbox {verb} … -- npx -y pkg")));
             }
-            return line_holder(&settings, &self.line).map(|holder| vec![holder]);
+            return line_holder(context, &settings, &self.line).map(|holder| vec![holder]);
         }
         if self.packages.is_empty() {
             return Err(Error::usage("no package is named").hint(format!("jitbox {verb} npm:NAME …")));
         }
         let holder = |text: &String| {
+            if let Some(folder) = text.strip_prefix(LOCAL) {
+                // No shell completes a `~` behind a `:`.
+                let folder = real(context, &expand_home(context, folder));
+                return Holder::local(&folder)
+                    .ok_or_else(|| Error::refused(format!("`{}` is not UTF-8, and can't be kept", folder.display())));
+            }
             let (ecosystem, name) = self.ecosystem(context, text)?;
             settings.check(ecosystem)?;
             grantee::holder(&settings, &parse(ecosystem, name)?, self.registry.as_deref())
@@ -162,9 +169,13 @@ fn parse(ecosystem: Ecosystem, name: &str) -> Result<PackageSpec> {
         .hint(format!("write {ecosystem}:{}", spec.name())))
 }
 
-fn line_holder(settings: &Settings, line: &[OsString]) -> Result<Holder> {
-    let Request::Run(launch) = launch::parse_line(&tool::typed(line.to_vec()))?.1 else {
-        return Err(Error::usage("the line runs no package").hint("jitbox allow … -- npx -y pkg"));
+fn line_holder(context: &Context, settings: &Settings, line: &[OsString]) -> Result<Holder> {
+    let launch = match launch::parse_line(&tool::typed(line.to_vec()))?.1 {
+        Request::Run(launch) => launch,
+        Request::Local(project) => return project::line_holder(context, &project),
+        Request::Help | Request::Version => {
+            return Err(Error::usage("the line runs no package").hint("jitbox allow … -- npx -y pkg"));
+        }
     };
     settings.check(launch.launcher.ecosystem())?;
     Grantee::of(settings, &launch, None)?

@@ -30,6 +30,8 @@ const LOCK_LIMIT: Duration = Duration::from_secs(300);
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 /// How long a base image may take to arrive.
 const PULL_LIMIT: Duration = Duration::from_secs(900);
+/// How often a base image is given a name that is not there afterwards.
+const NAMINGS: usize = 3;
 /// How long an engine may take for a look.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
@@ -67,6 +69,8 @@ pub struct Making<'a> {
     pub apt: Vec<String>,
     /// `package.json`, or requirements.
     pub wanted: String,
+    /// Versions that packages have if they are in the tree at all: requirements, for uv only.
+    pub constraints: String,
     /// The word in the image's name.
     pub name: String,
     /// Where packages come from.
@@ -105,7 +109,7 @@ impl Making<'_> {
     pub fn lock(&self) -> Result<Lock> {
         let run = Run::begin(self.layout, self.engine)?;
         let plan = self.lock_plan().named(&run.name);
-        let input = self.input(&self.wanted, &self.archives);
+        let input = self.input(&self.wanted, &self.constraints, &self.archives);
         policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
         let output = self.guarded(run, command, &input, (LOCK_LIMIT, Ends::WhenRemoved))?;
@@ -118,13 +122,14 @@ impl Making<'_> {
 
     /// What a container that fetches reads: what is wanted, the user's settings for it, and files
     /// to go with it.
-    pub(super) fn input(&self, wanted: &str, archives: &[Archive]) -> Vec<u8> {
+    pub(super) fn input(&self, wanted: &str, constraints: &str, archives: &[Archive]) -> Vec<u8> {
         let secret = self.sources.secret.as_deref();
         let mut files = vec![wanted.as_bytes()];
         match self.ecosystem {
             Ecosystem::Npm => files.push(secret.unwrap_or(&self.sources.public).as_bytes()),
             Ecosystem::Pypi => {
-                files.extend([self.sources.public.as_bytes(), secret.unwrap_or_default().as_bytes()]);
+                let public = self.sources.public.as_bytes();
+                files.extend([constraints.as_bytes(), public, secret.unwrap_or_default().as_bytes()]);
             }
         }
         let proxy = self.sources.proxy_script();
@@ -169,7 +174,13 @@ impl Making<'_> {
         if self.engine.facts.builder == Builder::Buildah {
             base = argv::build_base(&run.name);
             let command = Cmd::engine(self.engine, argv::tag(self.engine, &self.base, &base));
-            command.checked(command.output(&[], LOOK_LIMIT)?)?;
+            // A name can get lost on podman 4.3 while another build names the same image.
+            for _ in 0..NAMINGS {
+                command.checked(command.output(&[], LOOK_LIMIT)?)?;
+                if image_exists(self.engine, &base)? {
+                    break;
+                }
+            }
         }
         let plan = self.plan(lock, &run.name, base, &context, secrets.as_deref());
         let command = Cmd::engine(self.engine, argv::build(self.engine, &plan))

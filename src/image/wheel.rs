@@ -35,7 +35,7 @@ impl Making<'_> {
 
     /// Builds a project: the wheel's name and content, as the project's own code gave them.
     pub fn wheel(&self, build: &Build) -> Result<(String, Vec<u8>)> {
-        let tools = self.step(self.tools_plan(), &self.input(&build.requires, &[]), TOOLS_LIMIT);
+        let tools = self.step(self.tools_plan(), &self.input(&build.requires, "", &[]), TOOLS_LIMIT);
         let tools = tools.and_then(|done| match done.status.success() {
             true => Ok(done.stdout),
             false => Err(unfinished("can't fetch what builds the package", done.status, &done.stderr)),

@@ -26,7 +26,7 @@ use crate::error::{Error, Result};
 use crate::package::{Ecosystem, PackageSpec, shown};
 use crate::policy::level::Level;
 use option::Table;
-use project::Project;
+use project::{Local, Project};
 
 /// Which tool's grammar the line follows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -138,6 +138,8 @@ pub struct Launch {
     /// Variables that the line itself sets (`env NAME=VALUE npx …`). They are treated as if the
     /// client had set them.
     pub environment: Vec<(String, String)>,
+    /// What it has of this machine; no parser gives a launch any.
+    pub local: Option<Local>,
 }
 
 /// Our own options on a launch line. They can take rights away, never give any.
@@ -200,7 +202,7 @@ fn no_value(name: &str) -> Error {
 }
 
 /// Checks the name of a command that `--package` or `--from` goes with.
-fn command_name(launcher: Launcher, word: &OsStr) -> Result<String> {
+pub(crate) fn command_name(launcher: Launcher, word: &OsStr) -> Result<String> {
     let name = text(word)?;
     let why = if name.is_empty() {
         "it is empty"

@@ -55,6 +55,7 @@ fn launch(
         node_options: said.node_options,
         tighten: said.tighten,
         environment: Vec::new(),
+        local: None,
     }
 }
 

@@ -146,6 +146,7 @@ impl Line {
             node_options: self.node_options,
             tighten: self.tighten,
             environment: Vec::new(),
+            local: None,
         }))
     }
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::{OsStr, OsString};
 
-use super::project::{Project, Runs};
+use super::project::{Project, Runs, SCRIPT};
 use super::scan::{Said, Stop};
 use super::{Launch, Launcher, Request, command_name, python, text, uvx};
 use crate::error::{Error, Result};
@@ -44,6 +44,7 @@ pub(super) fn finish(launcher: Launcher, said: Said, stop: Stop<'_>) -> Result<R
         node_options: said.node_options,
         tighten: said.tighten,
         environment: Vec::new(),
+        local: None,
     }))
 }
 
@@ -53,11 +54,12 @@ fn is_local(said: &Said, first: &OsStr) -> Result<bool> {
     let name = text(first)?;
     refuse_input(name)?;
     let path = !said.module && (is_script(name) || name.contains(['/', '\\']));
-    Ok(path || (said.with.is_empty() && said.files.is_empty()) || !said.local.is_empty())
+    let project = said.local.iter().any(|(name, _)| name != "--no-project");
+    Ok(path || (said.with.is_empty() && said.files.is_empty()) || project)
 }
 
 fn project(mut said: Said, first: &str, args: &[OsString], python: Option<&str>) -> Result<Project> {
-    let script = said.local.iter().any(|(name, _)| ["-s", "--script", "--gui-script"].contains(&name.as_str()));
+    let script = said.local.iter().any(|(name, _)| SCRIPT.contains(&name.as_str()));
     let name = first.to_owned();
     let runs = match (said.module, script || is_script(first)) {
         (true, false) => Runs::Module(name),
@@ -86,6 +88,11 @@ fn project(mut said: Said, first: &str, args: &[OsString], python: Option<&str>)
         options: said.local,
         runs,
         args: args.to_vec(),
+        python: python.map(str::to_owned),
+        registry: said.registry,
+        prerelease: said.prerelease,
+        tighten: said.tighten,
+        environment: Vec::new(),
     })
 }
 

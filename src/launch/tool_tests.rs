@@ -2,6 +2,7 @@
 //! pipx 1.18.
 
 use super::*;
+use crate::launch::project::Project;
 use crate::launch::project::Runs;
 use crate::launch::{Launch, parse_line};
 
@@ -223,7 +224,8 @@ const LOCAL: &[Local] = &[
     ("uv run -m cmd --x", None, None, "", Runs::Module(String::new()), "--x"),
     ("uv run --with a ./cmd", None, None, "", Runs::Command(String::new()), ""),
     ("uv run --frozen --extra=x --with a cmd", None, None, "--frozen --extra=x", Runs::Command(String::new()), ""),
-    ("uv run --package p --no-dev -m cmd", None, None, "--package=p --no-dev", Runs::Module(String::new()), ""),
+    ("uv run --group p --no-dev -m cmd", None, None, "--group=p --no-dev", Runs::Module(String::new()), ""),
+    ("uv run --no-project cmd.py", None, None, "--no-project", Runs::Script(String::new()), ""),
 ];
 
 #[test]
@@ -241,9 +243,53 @@ fn lines_about_local_projects() {
         assert_eq!(project.args, if args.is_empty() { Vec::new() } else { line(args) }, "{words}");
         assert_eq!(project.with.len(), usize::from(words.contains("--with")), "{words}");
     }
+    assert!(matches!(parse_line(&line("uv run --no-project --with a cmd")), Ok((_, Request::Run(_)))));
     // Without anything of a project a module is one of the packages'.
     let launch = run("uv run --with pkg -m mod --x");
     assert_eq!((launch.command.as_deref(), launch.args), (Some("python"), line("-m mod --x")));
+}
+
+/// A line in our own spelling is one of the same project, and has no other spelling.
+#[test]
+fn lines_about_local_projects_in_our_own_spelling() {
+    use std::path::Path;
+    let more = "uv run --safe-ro --with a[x]>=1,<2 --with-requirements r.txt --python 3.12 --prerelease=allow --default-index https://h.example/simple --no-project --no-dev -s cmd a";
+    for words in LOCAL.iter().map(|local| local.0).chain([more]) {
+        let read = |words: &[OsString]| match parse_line(words) {
+            Ok((Launcher::UvRun, Request::Local(project))) => project,
+            other => panic!("{words:?}: {other:?}"),
+        };
+        let project = read(&line(words));
+        let own = |project: &Project| {
+            let words = project.line(Path::new("/d"), project.folder.as_ref().map(|_| Path::new("/p")), None);
+            ["uv", "run"].into_iter().map(str::to_owned).chain(words.unwrap()).map(OsString::from).collect::<Vec<_>>()
+        };
+        let again = read(&own(&project));
+        assert_eq!(own(&again), own(&project), "{words}");
+        let same = |project: &Project| (project.options().unwrap(), project.with.len(), project.python.clone());
+        assert_eq!(same(&again), same(&project), "{words}");
+        assert_eq!((again.runs, again.args, again.files), (project.runs, project.args, project.files), "{words}");
+    }
+}
+
+/// As `uv export` of uv 0.13 has them.
+#[test]
+fn groups_and_extras_of_a_line() {
+    let options = |words: &str| match parse_line(&line(&format!("uv run {words} x.py"))) {
+        Ok((_, Request::Local(project))) => project.options(),
+        other => panic!("{words}: {other:?}"),
+    };
+    let groups = |words: &str| {
+        let wanted = options(words).unwrap().wanted;
+        (wanted.groups.join(" "), wanted.no_groups.join(" "))
+    };
+    assert_eq!(groups("--dev --no-dev"), (String::new(), "dev".into()));
+    assert_eq!(groups("--no-dev --dev"), ("dev".into(), String::new()));
+    assert_eq!(groups("--no-group dev --group D.ocs"), ("d-ocs".into(), "dev".into()));
+    for words in ["--only-dev --group docs", "--only-group a --extra b", "--only-group a --all-groups", "--package a"] {
+        let error = options(words).unwrap_err();
+        assert!(!error.hints.is_empty(), "{words}: {error}");
+    }
 }
 
 #[test]

@@ -194,6 +194,7 @@ impl Line {
             node_options: None,
             tighten: self.tighten,
             environment: Vec::new(),
+            local: None,
         })
     }
 }

@@ -61,8 +61,10 @@ pub(super) fn read(line: &[OsString]) -> Result<(Launcher, Request)> {
         let program = program(first)?;
         let Some(wrapper) = WRAPPERS.iter().find(|wrapper| wrapper.programs.contains(&program.as_str())) else {
             let (launcher, mut request) = tool::read(&program, rest)?;
-            if let Request::Run(launch) = &mut request {
-                launch.environment = variables;
+            match &mut request {
+                Request::Run(launch) => launch.environment = variables,
+                Request::Local(project) => project.environment = variables,
+                Request::Help | Request::Version => {}
             }
             return Ok((launcher, request));
         };

@@ -1,11 +1,14 @@
 //! Packages: what a line asks for ([`PackageSpec`]) and what was decided on
 //! ([`PinnedPackage`]). No input or output here.
 
+pub mod editable;
 mod hosted;
 pub mod marker;
 pub mod npm;
 pub mod pypi;
+pub mod pyproject;
 pub mod source;
+pub mod uvlock;
 
 use std::fmt;
 
@@ -211,6 +214,11 @@ impl PinnedPackage {
     /// Where it is, if not in a registry.
     pub fn source(&self) -> Option<&PinnedSource> {
         self.source.as_ref()
+    }
+
+    /// Whether it is a registry's. A name is only a registry's to give: elsewhere anybody may call their package so.
+    pub fn is_published(&self) -> bool {
+        self.source.is_none() && self.archive.is_none()
     }
 
     /// Where it comes from.

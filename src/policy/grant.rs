@@ -142,6 +142,11 @@ impl What {
         self == other || matches!(self, Self::Env(name) if other.variable() == Some(name))
     }
 
+    /// Whether by this all of a folder can be read in every run.
+    pub fn reads(&self, folder: &Path) -> bool {
+        matches!(self, Self::Read(path) | Self::Write(path) if folder.starts_with(path))
+    }
+
     /// The name of the variable that it is about.
     pub fn variable(&self) -> Option<&String> {
         match self {

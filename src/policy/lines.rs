@@ -1,11 +1,15 @@
 //! Which lines may be run at all.
 
+use std::path::Path;
+
+use super::grant::Named;
+use super::level::Level;
 use super::sources;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::launch::Launch;
 use crate::launch::project::Project;
-use crate::package::shown;
+use crate::state::grants::LOCAL;
 
 /// Refuses a line that the user has to allow first.
 pub fn check(config: &Config, launch: &Launch) -> Result<()> {
@@ -14,16 +18,20 @@ pub fn check(config: &Config, launch: &Launch) -> Result<()> {
             .hint("name the command and its arguments: `npx-safe -p pkg command arg…`")
             .hint("or allow such lines in jitbox's config.toml: [launch] call = true"));
     }
+    if launch.local.is_some() && Level::of(config, &launch.tighten) == Level::Strict {
+        return Err(Error::refused("at level strict no code of this machine is run")
+            .hint("run the published package: `uvx-safe pkg arg…`"));
+    }
     sources::check(config, &launch.tighten, &launch.packages)
 }
 
-/// The refusal of a line about code of a folder: there is no grant for that yet.
-pub fn refuse_project(project: &Project) -> Error {
-    let folder = project.directory.as_ref().or(project.folder.as_ref());
-    let folder = folder.map_or_else(|| "the working directory".to_owned(), |folder| format!("`{}`", shown(folder)));
-    Error::refused(format!("`{}` runs code of {folder}, which no box is given", project.launcher.name()))
-        .because("code of this machine is run only if it is granted, and there is no way to grant it yet")
-        .hint("name the published package: `uv run --with pkg command arg…`, or `uvx-safe pkg arg…`")
+/// The refusal of a line about code of the folder `root`, which was not granted.
+pub fn refuse_project(project: &Project, root: &Path) -> Error {
+    let error = Error::refused(format!("`{}` runs code of `{}`", project.launcher.name(), root.display()))
+        .because("code of this machine is run only if it is granted");
+    let named = Named { packages: vec![format!("{LOCAL}{}", root.display())], line: None };
+    let error = named.command("--read", root).into_iter().fold(error, Error::hint);
+    error.hint("or run the published package: `uvx-safe pkg arg…`")
 }
 
 #[cfg(test)]

@@ -1,13 +1,16 @@
 //! Whom a line's grants are for, and which of them count.
 
+use std::path::PathBuf;
+
 use super::{Session, program};
 use crate::error::Result;
+use crate::launch::project::Local;
 use crate::launch::{Launch, Tighten};
 use crate::package::PackageSpec;
-use crate::policy::grant::{Grant, Named};
+use crate::policy::grant::{Grant, Named, What};
 use crate::registry::settings::Settings;
 use crate::state::boxes::BoxRecord;
-use crate::state::grants::{Grants, Holder};
+use crate::state::grants::{Grants, Holder, LOCAL};
 
 /// The packages of a line, and the line itself.
 #[derive(Debug, Clone)]
@@ -19,6 +22,8 @@ pub struct Grantee {
     /// The program is the first package's own. An interpreter, or what a dependency brings
     /// along, runs what the line's arguments say: there only the exact line counts.
     own_program: bool,
+    /// The local project that the line runs something of.
+    folder: Option<PathBuf>,
     /// How commands name it.
     pub named: Named,
 }
@@ -58,6 +63,9 @@ fn line(launch: &Launch) -> Option<String> {
 impl Grantee {
     /// Whom a line's grants are for. Without its box, what the program is has to be guessed.
     pub fn of(settings: &Settings, launch: &Launch, record: Option<&BoxRecord>) -> Result<Self> {
+        if let Some(local) = &launch.local {
+            return Ok(Self::local(local));
+        }
         let registry = launch.registry.as_deref();
         let packages: Result<Vec<Holder>> =
             launch.packages.iter().map(|spec| holder(settings, spec, registry)).collect();
@@ -77,7 +85,24 @@ impl Grantee {
         } else {
             Named { packages: Vec::new(), line: text }
         };
-        Ok(Self { packages, line, own_program, named })
+        Ok(Self { packages, line, own_program, folder: None, named })
+    }
+
+    /// The code of a folder. Its packages have no part in it: a grant of theirs is not for what uses them.
+    fn local(local: &Local) -> Self {
+        let package = format!("{LOCAL}{}", local.root);
+        let holder = Holder::local(local.folder());
+        let named = match local.own {
+            true => Named { packages: vec![package], line: None },
+            false => Named { packages: Vec::new(), line: Some(local.line.clone()) },
+        };
+        Self {
+            line: holder.clone().map(|holder| Holder { line: Some(local.line.clone()), ..holder }),
+            packages: holder.into_iter().collect(),
+            own_program: local.own,
+            folder: Some(local.folder().to_owned()),
+            named,
+        }
     }
 
     /// The grants that count for the line. With several packages, what one of them was granted
@@ -89,12 +114,16 @@ impl Grantee {
                 others.iter().all(|other| all.of(other).iter().any(|theirs| theirs.what == grant.what))
             };
             counting.extend(all.of(first).iter().filter(everybody).cloned());
+        } else if let Some(folder) = &self.folder {
+            // Of the folder's own grants, the one that lets it be used at all.
+            let reads = self.packages.iter().flat_map(|holder| all.of(holder)).find(|grant| grant.what.reads(folder));
+            counting.extend(reads.map(|grant| Grant { what: What::Read(folder.clone()), ..grant.clone() }));
         }
         counting
     }
 
     /// Those whose grants the line's program has, and whom an answer is for.
     pub fn asked(&self) -> &[Holder] {
-        if self.own_program { &self.packages } else { &[] }
+        if self.own_program && self.folder.is_none() { &self.packages } else { &[] }
     }
 }

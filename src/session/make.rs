@@ -1,14 +1,19 @@
 //! From a line without a box to its box: resolve, lock, build, record.
 
+use std::str::FromStr;
+
+use pep440_rs::Version;
+
 use super::Session;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Doing, Error, Kind, Result};
 use crate::image::base::Base;
 use crate::image::build::{self, Making, Sources};
 use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
 use crate::image::template::guest_id;
 use crate::launch::Launch;
+use crate::package::editable::Editable;
 use crate::package::npm::NpmRequest;
-use crate::package::pypi::PypiRequest;
+use crate::package::pypi::{PypiRequest, PypiSpec};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::registry::http::Client;
 use crate::registry::sourced::pypi::{Build, Make};
@@ -31,11 +36,33 @@ pub struct Resolved {
     pub archives: Vec<Archive>,
     /// Packages that have to be built first, by their place among the packages.
     pub builds: Vec<(usize, Build)>,
+    /// What only the lock decides on: of a local project, whose dependencies have to fit together.
+    pub open: Vec<PypiSpec>,
+}
+
+impl Resolved {
+    /// What the lock step resolves.
+    fn wanted(&self, ecosystem: Ecosystem) -> Result<String> {
+        let open: String = self.open.iter().map(|spec| format!("{spec}\n")).collect();
+        Ok(wanted(ecosystem, &self.packages)? + &open)
+    }
+
+    /// Takes the versions that were left open from the lock.
+    fn settle(&mut self, locked: &Lock) -> Result<()> {
+        for spec in std::mem::take(&mut self.open) {
+            let Some(name) = &spec.name else { continue };
+            let found = locked.packages.iter().find(|package| package.name == name.as_str());
+            let version = found.and_then(|package| Version::from_str(&package.version).ok());
+            let version = version.ok_or_else(|| Error::failed(format!("{} is not in the lock", name.as_str())))?;
+            self.packages.push(PinnedPackage::pypi(name, &version, &spec.extras));
+        }
+        Ok(())
+    }
 }
 
 impl Session<'_> {
     pub(super) fn make(&self, launch: &Launch, request: Request) -> Result<BoxRecord> {
-        let name = launch.packages.first().map_or("python", |spec| spec.name());
+        let name = name_of(launch);
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {name}"));
         let sources = self.sources(launch)?;
         let mut resolved = self.resolve(launch, &sources.0)?;
@@ -43,11 +70,12 @@ impl Session<'_> {
         making.ensure_base(&progress)?;
         build_wheels(&mut making, &mut resolved, &progress)?;
         progress.phase("resolving dependencies");
-        let locked = match (request.ecosystem, resolved.packages.is_empty()) {
+        let locked = match (request.ecosystem, making.wanted.is_empty()) {
             // `uvx python`: an environment without packages.
             (Ecosystem::Pypi, true) => Lock::parse(Ecosystem::Pypi, String::new())?,
             _ => making.lock()?,
         };
+        resolved.settle(&locked)?;
         progress.phase("building");
         making.sources.secret = self.logins_to_fetch(launch, &locked)?;
         making.build(&locked).map_err(|e| self.name_withheld(e, launch, &locked))?;
@@ -97,6 +125,7 @@ impl Session<'_> {
             name: image_word(launch),
             sources: Sources { secret, ..sources.1 },
             archives: boxes::archives(&self.layout, record)?,
+            constraints: String::new(),
         };
         making.ensure_base(&progress)?;
         progress.phase("building");
@@ -179,6 +208,12 @@ impl Session<'_> {
         let (mut default_program, mut python) = (None, asked.clone());
         let (mut archives, mut builds) = (Vec::new(), Vec::new());
         let sourcing = Sourcing::new(self.context, trust);
+        let mut open = Vec::new();
+        if let Some(editable) = launch.local.as_ref().and_then(|local| local.editable.as_ref()) {
+            let (package, archive) = own(editable)?;
+            packages.push(package);
+            archives.push(archive);
+        }
         for (i, spec) in launch.packages.iter().enumerate() {
             match spec {
                 PackageSpec::Npm(spec) => {
@@ -203,6 +238,11 @@ impl Session<'_> {
                     engines.extend(release.engines_node);
                     packages.push(release.pinned);
                 }
+                PackageSpec::Pypi(spec)
+                    if launch.local.is_some() && !matches!(spec.request, PypiRequest::Source(_)) =>
+                {
+                    open.push(spec.clone());
+                }
                 PackageSpec::Pypi(spec) => {
                     let release = match &spec.request {
                         PypiRequest::Source(source) => {
@@ -215,7 +255,7 @@ impl Session<'_> {
                         }
                         _ => pypi::resolve(&client, settings, registry, spec, asked.as_deref(), launch.prerelease)?,
                     };
-                    if i == 0 {
+                    if i == 0 && launch.local.is_none() {
                         // A source without a name runs what is called as the package calls itself.
                         let named = if spec.typed.is_empty() { release.pinned.name() } else { &spec.typed };
                         default_program = Some(named.to_owned());
@@ -231,18 +271,23 @@ impl Session<'_> {
             Ecosystem::Pypi => names.python(&requires, python.as_deref())?,
         };
         base.image = full_name(&base.image);
-        Ok(Resolved { packages, base, default_program, archives, builds })
+        Ok(Resolved { packages, base, default_program, archives, builds, open })
     }
 
     /// What is to be made for a resolved line.
     pub fn making(&self, launch: &Launch, resolved: &mut Resolved, sources: Sources) -> Result<Making<'_>> {
+        let mut apt = recipe::apt(&resolved.packages)?;
+        for name in resolved.open.iter().filter_map(|spec| spec.name.as_ref()) {
+            apt.extend(recipe::for_package(Ecosystem::Pypi, name.as_str())?.apt);
+        }
         Ok(Making {
             engine: &self.engine,
             layout: &self.layout,
             ecosystem: launch.launcher.ecosystem(),
             base: resolved.base.image.clone(),
-            apt: recipe::apt(&resolved.packages)?,
-            wanted: wanted(launch.launcher.ecosystem(), &resolved.packages)?,
+            apt,
+            wanted: resolved.wanted(launch.launcher.ecosystem())?,
+            constraints: launch.local.as_ref().map_or_else(String::new, |local| local.constraints.clone()),
             name: image_word(launch),
             sources,
             archives: std::mem::take(&mut resolved.archives),
@@ -294,16 +339,28 @@ fn build_wheels(making: &mut Making<'_>, resolved: &mut Resolved, progress: &ui:
         let (pinned, archive) = sourced::pypi::built(&name, bytes, package)?;
         *package = pinned;
         making.archives.push(archive);
-        making.wanted = wanted(making.ecosystem, &resolved.packages)?;
+        making.wanted = resolved.wanted(making.ecosystem)?;
     }
     Ok(())
+}
+
+/// The name of the line's box, for people.
+fn name_of(launch: &Launch) -> &str {
+    let folder = launch.local.as_ref().and_then(|local| local.folder().file_name()).and_then(|name| name.to_str());
+    folder.or(launch.packages.first().map(PackageSpec::name)).unwrap_or("python")
+}
+
+/// The wheel of a local project itself.
+fn own(editable: &Editable) -> Result<(PinnedPackage, Archive)> {
+    let version = Version::from_str(&editable.version).doing(|| format!("`{}` is no version", editable.version))?;
+    let package = PinnedPackage::pypi(&editable.name, &version, &[]).made_into(&editable.file);
+    Ok((package, Archive { name: editable.file.clone(), bytes: editable.bytes.clone() }))
 }
 
 /// The first package's name as a component of an image's name (docker-tag(1): lower case,
 /// digits, single separators).
 fn image_word(launch: &Launch) -> String {
-    let name = launch.packages.first().map_or("python", |spec| spec.name());
-    let lower = name.to_lowercase();
+    let lower = name_of(launch).to_lowercase();
     let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
     let joined = words.collect::<Vec<_>>().join("-");
     format!("{}-{joined}", launch.launcher.ecosystem())

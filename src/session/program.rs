@@ -27,6 +27,9 @@ pub fn start(launch: &Launch, record: &BoxRecord) -> Result<Vec<Vec<u8>>> {
 /// dependency's. Without a box every command but an interpreter passes for its own.
 pub fn is_own(launch: &Launch, record: Option<&BoxRecord>) -> bool {
     let ecosystem = launch.launcher.ecosystem();
+    if let Some(local) = &launch.local {
+        return local.own;
+    }
     if launch.call.is_some() {
         // The line's own shell, whatever it starts.
         return false;
@@ -70,6 +73,11 @@ pub fn path(launch: &Launch, record: &BoxRecord) -> Result<String> {
 }
 
 fn no_such_program(launch: &Launch, record: &BoxRecord, name: &str) -> Error {
+    if let Some(local) = &launch.local {
+        return Error::not_found(format!("the project in `{}` has no command `{name}`", local.root))
+            .because("neither itself nor a package that it depends on brings it along")
+            .hint("run a script or a module of it: `uv run script.py`, `uv run -m module`");
+    }
     let from = launch.packages.first().map_or_else(String::new, ToString::to_string);
     let error = Error::not_found(format!("no executable `{name}` is provided by `{from}`"));
     let provided: Vec<&str> = record

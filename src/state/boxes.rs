@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::grants::LOCAL;
 use super::{Layout, store};
 use crate::digest;
 use crate::engine::Architecture;
@@ -12,6 +13,7 @@ use crate::error::{Error, Result};
 use crate::image::lock::Locked;
 use crate::image::template::guest_id;
 use crate::launch::Launch;
+use crate::launch::project::Local;
 use crate::package::{Ecosystem, PinnedPackage};
 use crate::registry::sourced::Archive;
 
@@ -35,6 +37,26 @@ pub struct Request {
     pub prerelease: bool,
     /// What the image is for.
     pub architecture: Architecture,
+    /// The local project that the box is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<Folder>,
+}
+
+/// A local project, as far as it decides which box it gets: its code does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Folder {
+    /// Where it is.
+    pub root: String,
+    /// A digest of its own name and commands, and of the versions that its lock has.
+    pub says: String,
+}
+
+impl From<&Local> for Folder {
+    fn from(local: &Local) -> Self {
+        let wheel = local.editable.iter().flat_map(|editable| editable.bytes.iter());
+        let says: Vec<u8> = local.constraints.bytes().chain([0]).chain(wheel.copied()).collect();
+        Self { root: local.root.clone(), says: digest::short(&says) }
+    }
 }
 
 impl Request {
@@ -48,6 +70,7 @@ impl Request {
             sources,
             prerelease: launch.prerelease,
             architecture,
+            local: launch.local.as_ref().map(Folder::from),
         }
     }
 
@@ -127,12 +150,23 @@ impl BoxRecord {
 
     /// The name that people know it by.
     pub fn name(&self) -> String {
-        name(&self.request.packages)
+        match &self.request.local {
+            Some(folder) => format!("{LOCAL}{}", folder.root),
+            None => name(&self.request.packages),
+        }
+    }
+}
+
+/// The name of the box that a line gets.
+pub fn name_for(launch: &Launch) -> String {
+    match &launch.local {
+        Some(local) => format!("{LOCAL}{}", local.root),
+        None => name(&launch.packages),
     }
 }
 
 /// The name of a box of these packages.
-pub fn name(packages: &[impl ToString]) -> String {
+fn name(packages: &[impl ToString]) -> String {
     packages.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + ")
 }
 

@@ -4,6 +4,7 @@
 //! from elsewhere has none of them. It can also be for one exact line, which is the only sort
 //! that counts where a line runs an interpreter, whose code stands in its arguments.
 
+use std::path::Path;
 use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
@@ -21,13 +22,28 @@ const FORMAT: u32 = 1;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Holder {
-    /// `npm:NAME` or `pypi:NAME`; for an exact line, what it installs.
+    /// `npm:NAME` or `pypi:NAME`, or `local:FOLDER`; for an exact line, what it installs.
     pub package: String,
     /// Where the package comes from: its registry, or its repository's or archive's address.
     pub from: String,
     /// The exact line, in our own spelling.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub line: Option<String>,
+}
+
+/// How the code of a folder is named in the place of a package.
+pub const LOCAL: &str = "local:";
+
+impl Holder {
+    /// The code of a folder of this machine, by the folder's real path; none if that is no text.
+    pub fn local(root: &Path) -> Option<Self> {
+        Some(Self { package: format!("{LOCAL}{}", root.to_str()?), from: "this machine".to_owned(), line: None })
+    }
+
+    /// The folder whose code it is.
+    pub fn folder(&self) -> Option<&str> {
+        self.package.strip_prefix(LOCAL)
+    }
 }
 
 /// A holder and all that it was granted.
@@ -75,6 +91,11 @@ impl Grants {
     /// What `holder` was granted.
     pub fn of(&self, holder: &Holder) -> &[Grant] {
         self.entries.iter().find(|entry| entry.holder == *holder).map_or(&[], |entry| &entry.grants)
+    }
+
+    /// Whether the code of the folder `root` may be run: it may if it may be read.
+    pub fn runs(&self, holder: &Holder, root: &Path) -> bool {
+        self.of(holder).iter().any(|grant| grant.what.reads(root))
     }
 
     /// Grants `what`, from today on.

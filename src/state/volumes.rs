@@ -40,10 +40,13 @@ impl VolumeRecord {
 pub fn identity(record: &BoxRecord) -> String {
     let names = record.request.packages.iter().zip(&record.packages).map(|(spec, pinned)| {
         // A name is only a registry's to give.
-        if pinned.source().is_none() { pinned.name() } else { spec }
+        if pinned.is_published() { pinned.name() } else { spec }
     });
-    let names: Vec<&str> = names.collect();
     let request = &record.request;
+    let names: Vec<&str> = match &request.local {
+        Some(folder) => vec![&folder.root],
+        None => names.collect(),
+    };
     let whole = (request.ecosystem, names, &request.registry, &request.sources);
     digest::short(&serde_json::to_vec(&whole).unwrap_or_default())
 }

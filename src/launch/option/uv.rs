@@ -17,9 +17,9 @@ pub const NOT_RUNS: &[&str] = &[
 
 const ROWS: &[OptionRow] = &[
     value(&["--project", "--directory", "--package"], Effect::Local),
-    flag(&["--script", "-s", "--gui-script", "--all-packages"], Effect::Local),
+    flag(&["--script", "-s", "--gui-script", "--all-packages", "--no-project"], Effect::Local),
     flag(&["--module", "-m"], Effect::Module),
-    flag(&["--no-project", "--isolated"], Effect::Harmless),
+    flag(&["--isolated"], Effect::Harmless),
     flag(
         &[
             "--all-extras",
