@@ -4,6 +4,7 @@
 //! and what is run cannot differ. Environment values are never shown.
 
 use std::ffi::{OsStr, OsString};
+use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -13,7 +14,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::engine::Engine;
-use crate::error::{Error, Kind, Result};
+use crate::error::{Doing, Error, Kind, Result};
 
 /// How much of a program's complaints is kept.
 const MAX_OUTPUT: usize = 64 << 10;
@@ -112,10 +113,35 @@ impl Cmd {
         let runtime = runtime.map_err(|e| Error::failed("can't wait for a command").because(e))?;
         runtime.block_on(async {
             let run = self.collect(input, started);
-            tokio::time::timeout(limit, run).await.unwrap_or_else(|_| {
-                Err(Error::failed(format!("`{}` did not answer within {} s", self.show(), limit.as_secs())))
-            })
+            tokio::time::timeout(limit, run).await.unwrap_or_else(|_| Err(self.late(limit)))
         })
+    }
+
+    /// The same without input, and with `words` for all that it says: a file goes on taking it when nobody is left to
+    /// read a pipe, whose end would kill a client (SIGPIPE) wherever it is at. All of it is in the output's `stdout`.
+    pub fn output_into(&self, mut words: File, limit: Duration, started: impl FnOnce(u32)) -> Result<Output> {
+        use std::io::{Read, Seek};
+        let doing = || format!("can't read what `{}` says", self.show());
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|e| Error::failed("can't wait for a command").because(e))?;
+        let mut command = tokio::process::Command::from(self.command());
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        command.stdout(words.try_clone().doing(doing)?).stderr(words.try_clone().doing(doing)?);
+        with_signals(&mut command);
+        let status = runtime.block_on(async {
+            let mut child = self.spawned(command.spawn())?;
+            if let Some(leader) = child.id() {
+                started(leader);
+            }
+            tokio::time::timeout(limit, child.wait()).await.map_err(|_| self.late(limit))?.doing(doing)
+        })?;
+        let mut stdout = Vec::new();
+        words.rewind().and_then(|()| words.take(MAX_ANSWER).read_to_end(&mut stdout)).doing(doing)?;
+        Ok(Output { status, stdout, stderr: Vec::new() })
+    }
+
+    fn late(&self, limit: Duration) -> Error {
+        Error::failed(format!("`{}` did not answer within {} s", self.show(), limit.as_secs()))
     }
 
     async fn collect(&self, input: &[u8], started: impl FnOnce(u32)) -> Result<Output> {

@@ -30,8 +30,8 @@ const LOCK_LIMIT: Duration = Duration::from_secs(300);
 const BUILD_LIMIT: Duration = Duration::from_secs(1200);
 /// How long a base image may take to arrive.
 const PULL_LIMIT: Duration = Duration::from_secs(900);
-/// How often a base image is given a name that is not there afterwards.
-const NAMINGS: usize = 3;
+/// How often an image is built whose name, or whose base image's, the engine loses.
+const TRIES: usize = 3;
 /// How long an engine may take for a look.
 const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
@@ -112,7 +112,9 @@ impl Making<'_> {
         let input = self.input(&self.wanted, &self.constraints, &self.archives);
         policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
-        let output = self.guarded(run, command, &input, (LOCK_LIMIT, Ends::WhenRemoved))?;
+        let output = self.guarded(run, command, |command, run| {
+            command.output_of(&input, LOCK_LIMIT, |pid| run.owns(pid, Ends::WhenRemoved))
+        })?;
         if !output.status.success() {
             return Err(unfinished("can't resolve the package's dependencies", output.status, &output.stderr));
         }
@@ -167,42 +169,53 @@ impl Making<'_> {
                 .because("it has only the classic builder, without build secrets")
                 .hint("apt install docker-buildx, or set `engine = \"podman\"` in jitbox's config.toml"));
         }
+        for _ in 0..TRIES {
+            if self.build_once(lock, &image)? {
+                return Ok(());
+            }
+        }
+        Err(Error::failed("the image could not be built")
+            .because(format!("{} loses the name that it has, or its base", self.engine.kind.name()))
+            .hint("start again when it has less to do"))
+    }
+
+    /// False if podman lost a name meanwhile. Several of its command lines share one list of images and each writes all
+    /// of it: with 4.3, names that one gave were now and then gone when another had given one at the same time.
+    fn build_once(&self, lock: &Lock, image: &str) -> Result<bool> {
+        let by_buildah = self.engine.facts.builder == Builder::Buildah;
         let run = Run::begin(self.layout, self.engine)?;
         let context = self.context(&run, lock)?;
         let secrets = self.secrets(&run)?;
         let mut base = self.base.clone();
-        if self.engine.facts.builder == Builder::Buildah {
+        if by_buildah {
             base = argv::build_base(&run.name);
             let command = Cmd::engine(self.engine, argv::tag(self.engine, &self.base, &base));
-            // A name can get lost on podman 4.3 while another build names the same image.
-            for _ in 0..NAMINGS {
-                command.checked(command.output(&[], LOOK_LIMIT)?)?;
-                if image_exists(self.engine, &base)? {
-                    break;
-                }
-            }
+            command.checked(command.output(&[], LOOK_LIMIT)?)?;
         }
-        let plan = self.plan(lock, &run.name, base, &context, secrets.as_deref());
+        let plan = self.plan(lock, &run.name, base.clone(), &context, secrets.as_deref());
         let command = Cmd::engine(self.engine, argv::build(self.engine, &plan))
             .with_environment(argv::build_environment(self.engine));
         let name = run.name.clone();
-        let output = self.guarded(run, command, &[], (BUILD_LIMIT, Ends::Stopped))?;
+        let output = self.guarded(run, command, |command, run| {
+            command.output_into(run.words()?, BUILD_LIMIT, |pid| run.owns(pid, Ends::Stopped))
+        })?;
         if output.status.success() {
-            if self.engine.facts.builder == Builder::Buildah {
-                let untag = argv::remove_images(self.engine, &[argv::build_base(&name)]);
-                Cmd::engine(self.engine, untag).output(&[], LOOK_LIMIT)?;
+            if by_buildah {
+                Cmd::engine(self.engine, argv::remove_images(self.engine, &[base])).output(&[], LOOK_LIMIT)?;
             }
-            return Ok(());
+            return Ok(!by_buildah || image_exists(self.engine, image)?);
         }
         // One that was killed is the keeper's.
         if output.status.code().is_some() {
+            let is_lost = by_buildah && !image_exists(self.engine, &base)?;
             for command in supervise::clearing(self.engine, &name) {
                 command.output(&[], LOOK_LIMIT)?;
             }
+            if is_lost {
+                return Ok(false);
+            }
         }
-        let mut words = output.stdout;
-        words.extend_from_slice(&output.stderr);
-        Err(unfinished("the image could not be built", output.status, &words))
+        Err(unfinished("the image could not be built", output.status, &output.stdout))
     }
 
     /// The build as data.
@@ -221,13 +234,12 @@ impl Making<'_> {
         }
     }
 
-    /// Runs a command that a keeper ends and clears up after if it, or we, do not come to an end in good order.
+    /// Has `work` run a command that a keeper ends and clears up after if it, or we, do not come to an end in good order.
     pub(super) fn guarded(
         &self,
         run: Run,
         command: Cmd,
-        input: &[u8],
-        (limit, ends): (Duration, Ends),
+        work: impl FnOnce(Cmd, &Run) -> Result<std::process::Output>,
     ) -> Result<std::process::Output> {
         let keeper = Keeper::start(&[Task {
             unless_done: supervise::clearing(self.engine, &run.name),
@@ -237,7 +249,7 @@ impl Making<'_> {
             ..Task::default()
         }])?;
         let command = command.with_environment(strays::mark(&run.name));
-        let output = command.output_of(input, limit, |pid| run.owns(pid, ends));
+        let output = work(command, &run);
         if output.as_ref().is_ok_and(|output| output.status.code().is_some()) {
             keeper.finish();
         } else {

@@ -59,6 +59,8 @@ impl Making<'_> {
         policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
         let plan = plan.named(&run.name);
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
-        self.guarded(run, command, input, (limit, Ends::WhenRemoved))
+        self.guarded(run, command, |command, run| {
+            command.output_of(input, limit, |pid| run.owns(pid, Ends::WhenRemoved))
+        })
     }
 }

@@ -36,6 +36,9 @@ const REFUSALS: u32 = 2;
 /// How long an engine's command line may take that ends by itself, or with its container.
 const CLIENT_LIMIT: Duration = Duration::from_secs(20);
 
+/// How long a build without a daemon may take to store what it has made.
+const STORE_LIMIT: Duration = Duration::from_secs(60);
+
 /// How long one that was stopped may tidy up.
 const STOP_LIMIT: Duration = Duration::from_millis(1500);
 
@@ -198,6 +201,15 @@ fn end_client(folders: &Folders, task: &Task) -> bool {
         }
         true
     };
+    if let (Ends::Stopped, Some(run), false) = (ends, &task.strays_of, task.by_daemon) {
+        // One that is stopped while it stores an image leaves half of it, and podman can then list none at all
+        // (seen with 4.3: "locating item named manifest"). With its steps gone it gives up in good order.
+        let until = Instant::now() + STORE_LIMIT;
+        while folders.client().is_some() && Instant::now() < until {
+            strays::end_steps(run);
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
     if ends == Ends::ByItself && gone(CLIENT_LIMIT) {
         return false;
     }

@@ -22,7 +22,16 @@ pub fn mark(run: &str) -> Vec<(OsString, OsString)> {
 /// runs. Where there is no /proc the engine's processes are in a machine
 /// of their own, out of our sight.
 pub fn end(run: &str) {
-    let marks = [MARK, STEP_MARK].map(|name| format!("{name}={run}").into_bytes());
+    end_marked(run, &[MARK, STEP_MARK]);
+}
+
+/// Ends the steps of a build only: whoever builds then clears up after them by itself.
+pub fn end_steps(run: &str) {
+    end_marked(run, &[STEP_MARK]);
+}
+
+fn end_marked(run: &str, names: &[&str]) {
+    let marks: Vec<Vec<u8>> = names.iter().map(|name| format!("{name}={run}").into_bytes()).collect();
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();

@@ -134,7 +134,12 @@ fn dangling(lane: &Lane, home: &Home, shims: &[u32]) -> Vec<String> {
         let all = lane.engine_says(&["ps", "--all", "--external", "--format", "{{.Names}}"]);
         left.extend(all.lines().filter(|name| ours(name)).map(|name| format!("container {name}")));
     }
-    let tags = lane.engine_says(&["images", "--format", "{{.Repository}}:{{.Tag}}"]);
+    let listed = lane.engine_command(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).output().unwrap();
+    if !listed.status.success() {
+        // podman lists none at all when one of them was half stored.
+        left.push(format!("images that can't be listed: {}", String::from_utf8_lossy(&listed.stderr)));
+    }
+    let tags = String::from_utf8_lossy(&listed.stdout);
     left.extend(tags.lines().filter(|tag| ours(tag)).map(|tag| format!("tag {tag}")));
     for id in lane.engine_says(&["images", "--quiet", "--no-trunc", "--filter", "dangling=true"]).lines() {
         let label = r#"{{index .Config.Labels "io.jitbox.run"}}"#;
