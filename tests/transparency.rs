@@ -8,6 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::process::{Command, Stdio};
 
 use crate::Case;
+use crate::death::SERVER;
 use crate::support::home::{CARRIERS, COWSAY, PYTHON};
 use crate::support::lane::{lanes, nothing_left};
 use crate::support::run::{collect, run_as_set, wait};
@@ -20,6 +21,7 @@ pub const CASES: &[Case] = &[
     Case::new("deaths_by_signal", deaths_by_signal),
     Case::new("signals_reach_the_program", signals_reach_the_program),
     Case::new("stdin_kinds", stdin_kinds),
+    Case::new("server_that_starts_slowly", server_that_starts_slowly),
     Case::new("output_files", output_files),
     Case::new("arguments", arguments),
     Case::new("closed_pipe", closed_pipe),
@@ -138,6 +140,20 @@ fn stdin_kinds(lane: &'static Lane) {
         drop(one);
         counted(home.node(COUNT, &[]), std::os::fd::OwnedFd::from(other).into(), 5);
     });
+}
+
+/// What was asked before it began is answered, however long that takes.
+fn server_that_starts_slowly(lane: &'static Lane) {
+    const SLOW: &str = "setTimeout(() => { process.stdin.pipe(process.stdout); console.log('up') }, 2500)";
+    let packages = SERVER.args.iter().take_while(|word| **word != "node");
+    let args: Vec<&str> = packages.copied().chain(["node", "-e", SLOW]).collect();
+    for carrier in CARRIERS {
+        let home = Home::warmed(lane, carrier, &[&SERVER]);
+        assert_eq!(run(home.shim(SERVER.shim, &args), b"asked\n").ok().text(), "up\nasked\n");
+        let mut of_nothing = home.shim(SERVER.shim, &args);
+        of_nothing.stdin(Stdio::null());
+        assert_eq!(run_as_set(of_nothing).ok().text(), "up\n");
+    }
 }
 
 fn output_files(lane: &'static Lane) {

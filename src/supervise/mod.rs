@@ -32,6 +32,9 @@ use terminal::Terminal;
 
 /// An MCP server has this long between the end of its input and SIGTERM …
 const EOF_TERM: Duration = Duration::from_millis(1100);
+/// … or this long, if its input had ended before it began: whoever asks like that, as in
+/// `printf … | npx-safe …`, is no client that went away, but waits for what a slow start may delay …
+const ASKED_AT_ONCE: Duration = Duration::from_secs(30);
 /// … and this long until SIGKILL: clients send a SIGTERM of their own after 2 s.
 const EOF_KILL: Duration = Duration::from_millis(1700);
 /// An MCP server has this long between SIGTERM, SIGINT or SIGHUP and SIGKILL.
@@ -136,6 +139,8 @@ struct Supervisor<'a> {
     /// Tells when an input that was handed over has ended.
     ended: Option<mpsc::Receiver<()>>,
     input_has_ended: bool,
+    /// The input had ended before the program began.
+    asked_at_once: bool,
     outputs: [Option<Writer>; 2],
     /// Threads that copy output, on the local carrier.
     copies: Vec<std::thread::JoinHandle<()>>,
@@ -183,6 +188,7 @@ impl<'a> Supervisor<'a> {
             credit: WINDOW,
             ended: None,
             input_has_ended: false,
+            asked_at_once: false,
             outputs: [None, None],
             copies: Vec::new(),
             terminal: None,
@@ -293,6 +299,10 @@ impl<'a> Supervisor<'a> {
         match message {
             FromGuest::Started => {
                 self.begun = true;
+                self.asked_at_once = stdio::writer_is_gone(&self.streams.stdin);
+                if self.input_has_ended {
+                    self.due_for_input();
+                }
                 self.waiting_input.take().into_iter().for_each(stdio::Input::copy);
                 let master = self.receiver.take_descriptor();
                 match (&mut self.terminal, master) {
@@ -349,9 +359,13 @@ impl<'a> Supervisor<'a> {
     /// An MCP server without input has nobody to serve; a plain command may work on for hours.
     fn input_ended(&mut self) {
         self.ended = None;
-        if self.mcp && self.terminal.is_none() && !std::mem::replace(&mut self.input_has_ended, true) {
-            self.due_in(EOF_TERM, Harder::Term);
+        if self.mcp && self.terminal.is_none() && !std::mem::replace(&mut self.input_has_ended, true) && self.begun {
+            self.due_for_input();
         }
+    }
+
+    fn due_for_input(&mut self) {
+        self.due_in(if self.asked_at_once { ASKED_AT_ONCE } else { EOF_TERM }, Harder::Term);
     }
 
     /// Nothing has come or gone for too long.

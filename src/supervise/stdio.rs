@@ -117,6 +117,21 @@ pub fn copy(mut from: File, mut to: File) {
     let _ = io::copy(&mut from, &mut to);
 }
 
+/// Whether nobody is at the writing side: what is there to be read has been asked already.
+pub fn writer_is_gone(stdin: &OwnedFd) -> bool {
+    use nix::poll::{PollFd, PollTimeout, poll};
+    let mut fds = [PollFd::new(stdin.as_fd(), closed())];
+    !passable(stdin.as_fd()) || poll(&mut fds, PollTimeout::ZERO).is_ok_and(|n| n > 0)
+}
+
+/// POLLHUP always comes by itself; POLLRDHUP, of Linux alone, is a socket's half-close (poll(2)).
+fn closed() -> nix::poll::PollFlags {
+    #[cfg(target_os = "linux")]
+    return nix::poll::PollFlags::from_bits_retain(nix::libc::POLLRDHUP);
+    #[cfg(not(target_os = "linux"))]
+    nix::poll::PollFlags::empty()
+}
+
 /// A program that has just been started may take this long to read what was written before its
 /// input ended (`printf … | npx-safe …`). One that does not read at all is no reason to stay.
 #[cfg(target_os = "linux")]
@@ -126,13 +141,12 @@ const STARTING: Duration = Duration::from_secs(6);
 /// there is the program's.
 #[cfg(target_os = "linux")]
 pub fn watch_for_end(stdin: &OwnedFd) -> Result<mpsc::Receiver<()>> {
-    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    use nix::poll::{PollFd, PollTimeout, poll};
     let fd = stdin.try_clone().doing(|| "can't watch standard input".into())?;
     let (tell, ended) = mpsc::channel(1);
     let started = Instant::now();
     std::thread::spawn(move || {
-        // POLLHUP always comes by itself; POLLRDHUP is a socket's half-close (poll(2)).
-        let mut fds = [PollFd::new(fd.as_fd(), PollFlags::from_bits_retain(nix::libc::POLLRDHUP))];
+        let mut fds = [PollFd::new(fd.as_fd(), closed())];
         while let Err(nix::Error::EINTR) = poll(&mut fds, PollTimeout::NONE) {}
         while unread(&fd) > 0 && started.elapsed() < STARTING {
             std::thread::sleep(Duration::from_millis(20));
