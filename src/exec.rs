@@ -109,9 +109,7 @@ impl Cmd {
 
     /// The same; `started` learns the number of its process group.
     pub fn output_of(&self, input: &[u8], limit: Duration, started: impl FnOnce(u32)) -> Result<Output> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Error::failed("can't wait for a command").because(e))?;
-        runtime.block_on(async {
+        runtime()?.block_on(async {
             let run = self.collect(input, started);
             tokio::time::timeout(limit, run).await.unwrap_or_else(|_| Err(self.late(limit)))
         })
@@ -122,13 +120,11 @@ impl Cmd {
     pub fn output_into(&self, mut words: File, limit: Duration, started: impl FnOnce(u32)) -> Result<Output> {
         use std::io::{Read, Seek};
         let doing = || format!("can't read what `{}` says", self.show());
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|e| Error::failed("can't wait for a command").because(e))?;
         let mut command = tokio::process::Command::from(self.command());
         command.stdin(Stdio::null()).kill_on_drop(true);
         command.stdout(words.try_clone().doing(doing)?).stderr(words.try_clone().doing(doing)?);
         with_signals(&mut command);
-        let status = runtime.block_on(async {
+        let status = runtime()?.block_on(async {
             let mut child = self.spawned(command.spawn())?;
             if let Some(leader) = child.id() {
                 started(leader);
@@ -182,6 +178,11 @@ impl Cmd {
     fn spawned<T>(&self, result: std::io::Result<T>) -> Result<T> {
         result.map_err(|e| Error::new(Kind::Engine, format!("can't start `{}`", self.program.display())).because(e))
     }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    runtime.map_err(|e| Error::failed("can't wait for a command").because(e))
 }
 
 /// All that comes, unless it is endless: some of the commands run code that nobody has read.

@@ -35,7 +35,8 @@ const BUILT_IN: [&str; 3] = [
 /// The recipe for a package of that name; one that asks for nothing if there is none.
 pub(crate) fn for_package(ecosystem: Ecosystem, name: &str) -> Result<Recipe> {
     let wanted = format!("{ecosystem}:{name}");
-    for text in BUILT_IN {
+    // Looked for at each start: only the one that is meant is read.
+    for text in BUILT_IN.iter().filter(|text| text.contains(&wanted)) {
         let recipe: Recipe = toml::from_str(text).doing(|| "a built-in recipe is malformed".into())?;
         if recipe.package == wanted {
             return Ok(recipe);

@@ -11,13 +11,13 @@ use crate::package::npm::{NpmRequest, NpmSpec};
 use crate::package::pypi::{PypiRequest, PypiSpec};
 use crate::package::{Ecosystem, PackageSpec, shown};
 use crate::policy::environment::host_shaped;
-use crate::policy::grant::{Address, Net, What};
+use crate::policy::grant::{Address, LOCAL, Net, What};
 use crate::policy::paths;
 use crate::policy::secret::{Reference, Secret};
 use crate::registry::settings::{Settings, expand_home};
 use crate::session::grantee::{self, Grantee};
 use crate::session::project;
-use crate::state::grants::{Grants, Holder, LOCAL};
+use crate::state::grants::{Grants, Holder};
 use crate::state::{Layout, boxes};
 
 /// Whom a grant is for.
@@ -94,9 +94,7 @@ impl Whom {
         let holder = |text: &String| {
             if let Some(folder) = text.strip_prefix(LOCAL) {
                 // No shell completes a `~` behind a `:`.
-                let folder = real(context, &expand_home(context, folder));
-                return Holder::local(&folder)
-                    .ok_or_else(|| Error::refused(format!("`{}` is not UTF-8, and can't be kept", folder.display())));
+                return project::holder(&real(context, &expand_home(context, folder)));
             }
             let (ecosystem, name) = self.ecosystem(context, text)?;
             settings.check(ecosystem)?;

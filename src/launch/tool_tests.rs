@@ -2,8 +2,7 @@
 //! pipx 1.18.
 
 use super::*;
-use crate::launch::project::Project;
-use crate::launch::project::Runs;
+use crate::launch::project::{Project, Runs};
 use crate::launch::{Launch, parse_line};
 
 fn line(words: &str) -> Vec<OsString> {

@@ -11,6 +11,14 @@ use super::secret::Secret;
 use crate::config;
 use crate::launch::tighten::is_variable;
 
+/// How the code of a folder is named in the place of a package.
+pub const LOCAL: &str = "local:";
+
+/// The name of a folder's code.
+pub fn local(folder: &str) -> String {
+    format!("{LOCAL}{folder}")
+}
+
 /// One thing that a package may do, or an answer that was given.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]

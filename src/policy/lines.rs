@@ -2,14 +2,13 @@
 
 use std::path::Path;
 
-use super::grant::Named;
+use super::grant::{Named, local};
 use super::level::Level;
 use super::sources;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::launch::Launch;
 use crate::launch::project::Project;
-use crate::state::grants::LOCAL;
 
 /// Refuses a line that the user has to allow first.
 pub fn check(config: &Config, launch: &Launch) -> Result<()> {
@@ -29,7 +28,7 @@ pub fn check(config: &Config, launch: &Launch) -> Result<()> {
 pub fn refuse_project(project: &Project, root: &Path) -> Error {
     let error = Error::refused(format!("`{}` runs code of `{}`", project.launcher.name(), root.display()))
         .because("code of this machine is run only if it is granted");
-    let named = Named { packages: vec![format!("{LOCAL}{}", root.display())], line: None };
+    let named = Named { packages: vec![local(&root.to_string_lossy())], line: None };
     let error = named.command("--read", root).into_iter().fold(error, Error::hint);
     error.hint("or run the published package: `uvx-safe pkg arg…`")
 }

@@ -7,10 +7,10 @@ use crate::error::Result;
 use crate::launch::project::Local;
 use crate::launch::{Launch, Tighten};
 use crate::package::PackageSpec;
-use crate::policy::grant::{Grant, Named, What};
+use crate::policy::grant::{self, Grant, Named, What};
 use crate::registry::settings::Settings;
 use crate::state::boxes::BoxRecord;
-use crate::state::grants::{Grants, Holder, LOCAL};
+use crate::state::grants::{Grants, Holder};
 
 /// The packages of a line, and the line itself.
 #[derive(Debug, Clone)]
@@ -90,10 +90,9 @@ impl Grantee {
 
     /// The code of a folder. Its packages have no part in it: a grant of theirs is not for what uses them.
     fn local(local: &Local) -> Self {
-        let package = format!("{LOCAL}{}", local.root);
         let holder = Holder::local(local.folder());
         let named = match local.own {
-            true => Named { packages: vec![package], line: None },
+            true => Named { packages: vec![grant::local(&local.root)], line: None },
             false => Named { packages: Vec::new(), line: Some(local.line.clone()) },
         };
         Self {

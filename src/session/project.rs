@@ -59,7 +59,8 @@ pub fn line_holder(context: &Context, project: &Project) -> Result<Holder> {
     Ok(Holder { line: Some(folders.line), ..holder(&folders.root)? })
 }
 
-fn holder(root: &Path) -> Result<Holder> {
+/// Whom the grants of a folder are for, by its real path.
+pub fn holder(root: &Path) -> Result<Holder> {
     Holder::local(root).ok_or_else(|| {
         Error::refused(format!("`{}` is not UTF-8, so nothing can be granted to it", root.display()))
             .hint("give the folder another name")

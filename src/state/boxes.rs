@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::grants::LOCAL;
 use super::{Layout, store};
 use crate::digest;
 use crate::engine::Architecture;
@@ -15,6 +14,7 @@ use crate::image::template::guest_id;
 use crate::launch::Launch;
 use crate::launch::project::Local;
 use crate::package::{Ecosystem, PinnedPackage};
+use crate::policy::grant;
 use crate::registry::sourced::Archive;
 
 /// What a line asks for, as far as it decides which box it gets.
@@ -151,7 +151,7 @@ impl BoxRecord {
     /// The name that people know it by.
     pub fn name(&self) -> String {
         match &self.request.local {
-            Some(folder) => format!("{LOCAL}{}", folder.root),
+            Some(folder) => grant::local(&folder.root),
             None => name(&self.request.packages),
         }
     }
@@ -160,7 +160,7 @@ impl BoxRecord {
 /// The name of the box that a line gets.
 pub fn name_for(launch: &Launch) -> String {
     match &launch.local {
-        Some(local) => format!("{LOCAL}{}", local.root),
+        Some(local) => grant::local(&local.root),
         None => name(&launch.packages),
     }
 }

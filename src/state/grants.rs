@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Layout, lock, store};
 use crate::error::{Error, Result};
-use crate::policy::grant::{Grant, What};
+use crate::policy::grant::{Grant, LOCAL, What, local};
 use crate::registry::cutoff;
 use crate::{trust, ui};
 
@@ -31,13 +31,10 @@ pub struct Holder {
     pub line: Option<String>,
 }
 
-/// How the code of a folder is named in the place of a package.
-pub const LOCAL: &str = "local:";
-
 impl Holder {
     /// The code of a folder of this machine, by the folder's real path; none if that is no text.
     pub fn local(root: &Path) -> Option<Self> {
-        Some(Self { package: format!("{LOCAL}{}", root.to_str()?), from: "this machine".to_owned(), line: None })
+        Some(Self { package: local(root.to_str()?), from: "this machine".to_owned(), line: None })
     }
 
     /// The folder whose code it is.
