@@ -3,14 +3,17 @@
 
 pub mod grantee;
 mod kept;
+pub mod local;
 mod look;
 mod make;
+mod outdated;
 mod program;
 pub mod project;
 mod question;
-pub mod requirements;
+mod requirements;
 mod secrets;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -56,6 +59,11 @@ pub struct Session<'a> {
     pub engine: Engine,
     /// Where the user gets packages from.
     pub settings: Settings,
+}
+
+/// The line with what its files and paths say: what is on this machine has a part in which box it gets.
+pub fn complete<'a>(context: &Context, launch: &'a Launch) -> Result<Cow<'a, Launch>> {
+    local::complete(context, requirements::complete(context, launch)?)
 }
 
 impl<'a> Session<'a> {

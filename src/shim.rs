@@ -15,7 +15,7 @@ use crate::launch::{self, Launch, Launcher, Request};
 use crate::policy::Policy;
 use crate::policy::mounts::Mounted;
 use crate::policy::reason::Reason;
-use crate::session::{Session, project, requirements};
+use crate::session::{self, Session, project};
 use crate::state::boxes::{self, BoxRecord};
 use crate::state::told;
 use crate::supervise::{self, keeper};
@@ -92,7 +92,7 @@ fn answer(launcher: Launcher, request: Request, context: &Context, log: &mut Log
 }
 
 fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> {
-    let launch = &*requirements::complete(context, launch)?;
+    let launch = &*session::complete(context, launch)?;
     if launch.tighten.plan {
         return cli::plan::show(context, launch, false, false);
     }

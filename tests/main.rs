@@ -23,6 +23,7 @@ mod grants;
 mod guest;
 mod launchers;
 mod limits;
+mod local;
 mod oracle;
 mod projects;
 mod registries;
@@ -76,6 +77,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("confinement", confinement::CASES),
     ("grants", grants::CASES),
     ("limits", limits::CASES),
+    ("local", local::CASES),
     ("secrets", secrets::CASES),
     ("state", state::CASES),
     ("cli", cli::CASES),

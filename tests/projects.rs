@@ -46,18 +46,18 @@ def main():
 
 const FLAT: &str = "[project]\nname = \"flat\"\nversion = \"0\"\ndependencies = [\"idna==3.10\"]\n";
 
-fn jitbox(home: &Home, words: &[&str]) -> Done {
+pub fn jitbox(home: &Home, words: &[&str]) -> Done {
     run(home.shim("jitbox", words), b"")
 }
 
 /// Types the command that a refusal says.
-fn paste(home: &Home, refused: &Done) {
+pub fn paste(home: &Home, refused: &Done) {
     let hint = refused.stderr.lines().find_map(|line| line.strip_prefix("  hint: jitbox "));
     let words = shell_words::split(hint.unwrap_or_else(|| panic!("{}", refused.words()))).unwrap();
     jitbox(home, &words.iter().map(String::as_str).collect::<Vec<_>>()).ok();
 }
 
-fn text(path: &Path) -> &str {
+pub fn text(path: &Path) -> &str {
     path.to_str().unwrap()
 }
 

@@ -26,7 +26,7 @@ use crate::context::Context;
 use crate::error::{Error, Kind, Result};
 use crate::launch::{self, Launcher, Request, tool, wrapper};
 use crate::package::shown;
-use crate::session::requirements;
+use crate::session;
 use crate::{shim, ui};
 
 /// Runs npm and PyPI packages in hardened containers.
@@ -244,7 +244,7 @@ fn plan(context: &Context, line: Vec<OsString>, json: bool, offline: bool) -> Re
     match launch::parse_line(&tool::typed(line))?.1 {
         Request::Run(launch) => {
             let context = context.with(&launch.environment);
-            plan::show(&context, &*requirements::complete(&context, &launch)?, json, offline)
+            plan::show(&context, &*session::complete(&context, &launch)?, json, offline)
         }
         Request::Local(project) => plan::show_project(context, &project, json, offline),
         Request::Help | Request::Version => {

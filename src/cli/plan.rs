@@ -17,7 +17,7 @@ use crate::launch::project::{Project, Runs};
 use crate::plan::{BOX_ID, Network, Start, User};
 use crate::policy::mounts::Mounted;
 use crate::policy::{Parts, Policy};
-use crate::session::{Session, project, requirements};
+use crate::session::{self, Session, project};
 use crate::state::boxes;
 use crate::{policy, ui};
 
@@ -87,7 +87,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
 /// Prints the plan of a line about a local project; of one that is not run, how it was understood, and then why.
 pub fn show_project(context: &Context, project: &Project, json: bool, offline: bool) -> Result<ExitCode> {
     match project::open(context, project) {
-        Ok((context, launch)) => show(&context, &*requirements::complete(&context, &launch)?, json, offline),
+        Ok((context, launch)) => show(&context, &*session::complete(&context, &launch)?, json, offline),
         Err(refused) => {
             answer(&json!({ "launch": project_json(project) }), None, &[], json)?;
             Err(refused)

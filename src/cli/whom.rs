@@ -9,14 +9,15 @@ use crate::error::{Error, Result};
 use crate::launch::{self, Request, tool};
 use crate::package::npm::{NpmRequest, NpmSpec};
 use crate::package::pypi::{PypiRequest, PypiSpec};
+use crate::package::source::Source;
 use crate::package::{Ecosystem, PackageSpec, shown};
 use crate::policy::environment::host_shaped;
-use crate::policy::grant::{Address, LOCAL, Net, What};
+use crate::policy::grant::{Address, LOCAL, Net, What, local};
 use crate::policy::paths;
 use crate::policy::secret::{Reference, Secret};
 use crate::registry::settings::{Settings, expand_home};
 use crate::session::grantee::{self, Grantee};
-use crate::session::project;
+use crate::session::{self, project};
 use crate::state::grants::{Grants, Holder};
 use crate::state::{Layout, boxes};
 
@@ -94,7 +95,7 @@ impl Whom {
         let holder = |text: &String| {
             if let Some(folder) = text.strip_prefix(LOCAL) {
                 // No shell completes a `~` behind a `:`.
-                return project::holder(&real(context, &expand_home(context, folder)));
+                return session::local::holder(&real(context, &expand_home(context, folder)));
             }
             let (ecosystem, name) = self.ecosystem(context, text)?;
             settings.check(ecosystem)?;
@@ -160,6 +161,10 @@ fn parse(ecosystem: Ecosystem, name: &str) -> Result<PackageSpec> {
             (PackageSpec::Pypi(spec), plain)
         }
     };
+    if let Some(Source::Typed(typed)) = spec.source() {
+        return Err(Error::usage(format!("`{}` is on this machine", shown(name)))
+            .hint(format!("write {}", shell_words::quote(&local(&typed.path)))));
+    }
     if plain {
         return Ok(spec);
     }
@@ -176,7 +181,7 @@ fn line_holder(context: &Context, settings: &Settings, line: &[OsString]) -> Res
         }
     };
     settings.check(launch.launcher.ecosystem())?;
-    Grantee::of(settings, &launch, None)?
+    Grantee::of(settings, &*session::local::locate(context, &launch)?, None)?
         .line
         .ok_or_else(|| Error::refused("a line with bytes that are no text can't be kept"))
 }

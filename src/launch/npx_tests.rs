@@ -172,8 +172,7 @@ fn lines_that_mean_nothing_here() {
         (&["-p", "a", "./x"], "is a path"),
         (&["-p", "a", "cmd x"], "has spaces"),
         (&["-p", "a", ""], "is empty"),
-        (&["."], "folder"),
-        (&["x.tgz"], "archive"),
+        (&["C:\\d"], "folder"),
         (&["git+https://me:secret@h/o/r"], "a login"),
         (&["npm:o/r"], "not an alias"),
     ]);

@@ -64,7 +64,7 @@ fn one(line: &str) -> Result<Requirement> {
     if line.contains("${") {
         return refused("a variable".to_owned());
     }
-    let requirement = Requirement::parse(line)?;
+    let requirement = Requirement::parse_remote(line)?;
     match &requirement.spec.request {
         PypiRequest::Source(Source::Git(git)) if matches!(git.reference, Reference::Commit(_)) => Ok(requirement),
         PypiRequest::Source(_) => refused(format!("`{}`, which names no one commit,", shown(line))),
@@ -99,12 +99,12 @@ mod tests {
             ("pkg==1 --hash=sha256:00", "`--hash`"),
             ("pkg==1 \\", "at the end of a line"),
             ("pkg==${VERSION}", "a variable"),
-            ("./pkg", "a folder on this machine"),
-            ("pkg.whl", "an archive on this machine"),
-            ("pkg @ file:///pkg.whl", "an archive on this machine"),
+            ("./pkg", "somewhere else on this machine"),
+            ("pkg.whl", "somewhere else on this machine"),
+            ("pkg @ file:///pkg.whl", "somewhere else on this machine"),
             ("https://h.example/pkg.whl", "no one commit"),
             ("git+https://h.example/o/r@main", "no one commit"),
-            ("root:x:0:0:root:/root:/bin/sh", "a folder on this machine"),
+            ("root:x:0:0:root:/root:/bin/sh", "somewhere else on this machine"),
             ("root:x:0:0", "not a requirement"),
             ("pkg; nonsense", "not a condition"),
             ("a b", "not a requirement"),

@@ -3,6 +3,7 @@
 
 pub mod editable;
 mod hosted;
+pub mod local;
 pub mod marker;
 pub mod npm;
 pub mod pypi;
@@ -33,29 +34,6 @@ impl fmt::Display for Ecosystem {
             Self::Npm => "npm",
             Self::Pypi => "pypi",
         })
-    }
-}
-
-/// Ways to name a package that both tools know and we do not take: what is on this machine is
-/// for a box only if the user grants it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum UnsupportedForm {
-    /// An archive on this machine.
-    File,
-    /// A folder on this machine.
-    Directory,
-}
-
-impl UnsupportedForm {
-    /// The refusal of `text`, which has this form.
-    fn refuse(self, text: &str) -> Error {
-        let what = match self {
-            Self::File => "an archive",
-            Self::Directory => "a folder",
-        };
-        Error::refused(format!("`{}` names {what} on this machine, which can't be run yet", shown(text)))
-            .because("code of this machine is run only if it is granted, and there is no way to grant it yet")
-            .hint("name a package of the registry, as `pkg` or `pkg@1.2.3`, or a git repository")
     }
 }
 
@@ -118,6 +96,15 @@ impl PackageSpec {
 
     /// Where it is, if not in a registry.
     pub fn source(&self) -> Option<&Source> {
+        match self {
+            Self::Npm(npm::NpmSpec { request: npm::NpmRequest::Source(source), .. })
+            | Self::Pypi(pypi::PypiSpec { request: pypi::PypiRequest::Source(source), .. }) => Some(source),
+            _ => None,
+        }
+    }
+
+    /// The same, to be replaced by what was found there.
+    pub fn source_mut(&mut self) -> Option<&mut Source> {
         match self {
             Self::Npm(npm::NpmSpec { request: npm::NpmRequest::Source(source), .. })
             | Self::Pypi(pypi::PypiSpec { request: pypi::PypiRequest::Source(source), .. }) => Some(source),

@@ -1,14 +1,15 @@
 //! npm package specs: `name`, `@scope/name`, `name@version|range|tag`, git repositories, archives
 //! at URLs, and aliases.
 //!
-//! The grammar is npm-package-arg's. Folders and archives of this machine are refused by name.
+//! The grammar is npm-package-arg's.
 
 use std::fmt;
 
 use percent_encoding::percent_decode_str;
 
+use super::local::{Sort, TypedPath};
 use super::source::{self, GitSource, Reference, Source};
-use super::{UnsupportedForm, bounded, hosted, shown};
+use super::{bounded, hosted, shown};
 use crate::error::{Error, Result};
 
 /// No name in the registry is longer (validate-npm-package-name, "name can no longer contain
@@ -128,11 +129,14 @@ impl NpmSpec {
         let form = form_of(typed);
         // Without a form it would be a tag of no package, which npm refuses.
         if name.is_none() && form.is_none() {
-            return Err(UnsupportedForm::File.refuse(text));
+            return Err(invalid(text, "it is neither a name nor a path"));
         }
         let parse_name = || name.map(NpmName::parse).transpose();
         match form {
-            Some(Form::Local(form)) => Err(form.refuse(text)),
+            Some(Form::Local(sort)) => {
+                let typed = TypedPath::parse(typed, sort, text)?;
+                Ok(Self { name: parse_name()?, request: NpmRequest::Source(Source::Typed(typed)) })
+            }
             Some(Form::Alias) => {
                 parse_name()?;
                 let target = &typed["npm:".len()..];
@@ -229,7 +233,7 @@ fn is_version(text: &str) -> bool {
 /// What a spec is that is neither version, range nor tag.
 enum Form {
     /// On this machine.
-    Local(UnsupportedForm),
+    Local(Sort),
     /// Another package of the registry.
     Alias,
     /// A repository or an archive at a URL.
@@ -240,7 +244,7 @@ enum Form {
 /// npm-package-arg's (`npa.js`).
 fn form_of(spec: &str) -> Option<Form> {
     let lower = spec.to_ascii_lowercase();
-    let local = if is_archive(spec) { UnsupportedForm::File } else { UnsupportedForm::Directory };
+    let local = if is_archive(spec) { Sort::Archive } else { Sort::Folder };
     if lower.starts_with("file:") || is_path(spec) {
         return Some(Form::Local(local));
     }
@@ -281,7 +285,9 @@ fn source(spec: &str, text: &str) -> Result<Source> {
             Ok(Source::Archive(url))
         }
         "git+http" | "git+https" => git(&body["git+".len()..], hash, text),
-        "git+file" => Err(UnsupportedForm::Directory.refuse(text)),
+        "git+file" => Err(Error::refused(format!("`{}` is a git repository on this machine", shown(text)))
+            .because("only repositories at http and https addresses can be read")
+            .hint("name the folder itself: `./folder`")),
         "git" => Err(Error::refused(format!("`{}` uses git's own protocol, which protects nothing", shown(text)))
             .hint("write git+https://host/owner/repository")),
         scheme if scheme.ends_with("ssh") || is_scp(spec) => Err(source::refuse_ssh(text)),

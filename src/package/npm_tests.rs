@@ -180,26 +180,38 @@ fn repositories_and_archives() {
 }
 
 #[test]
+fn what_is_on_this_machine() {
+    for (text, path, sort) in [
+        ("x.tgz", "x.tgz", Sort::Archive),
+        ("./x.tar.gz", "./x.tar.gz", Sort::Archive),
+        ("file:x.tgz", "x.tgz", Sort::Archive),
+        ("name@file:x.tgz", "x.tgz", Sort::Archive),
+        ("name@x.tgz", "x.tgz", Sort::Archive),
+        ("./d", "./d", Sort::Folder),
+        ("/d@1/e f", "/d@1/e f", Sort::Folder),
+        ("~/d", "~/d", Sort::Folder),
+        (".", ".", Sort::Folder),
+        ("d/", "d/", Sort::Folder),
+        ("owner/repo/", "owner/repo/", Sort::Folder),
+        ("github.com/o/r", "github.com/o/r", Sort::Folder),
+        ("file:d", "d", Sort::Folder),
+        ("@s/name@./d", "./d", Sort::Folder),
+    ] {
+        let spec = NpmSpec::parse(text).unwrap();
+        assert_eq!(spec.name.is_some(), text.contains("name"), "{text}");
+        let NpmRequest::Source(Source::Typed(typed)) = &spec.request else { panic!("{text}: {spec:?}") };
+        assert_eq!((typed.path.as_str(), typed.sort), (path, sort), "{text}");
+        assert_eq!(spec.to_string(), text);
+    }
+}
+
+#[test]
 fn what_names_no_package_says_what_would() {
     use crate::error::Kind::{Refused, Usage};
     for (text, kind, word) in [
-        ("x.tgz", Refused, "an archive on this machine"),
-        ("./x.tar.gz", Refused, "an archive on this machine"),
-        ("file:x.tgz", Refused, "an archive on this machine"),
-        ("name@file:x.tgz", Refused, "an archive on this machine"),
-        ("name@x.tgz", Refused, "an archive on this machine"),
-        ("./d", Refused, "a folder on this machine"),
-        ("../d", Refused, "a folder on this machine"),
-        ("/d", Refused, "a folder on this machine"),
-        ("~/d", Refused, "a folder on this machine"),
-        (".", Refused, "a folder on this machine"),
-        ("d/", Refused, "a folder on this machine"),
-        ("owner/repo/", Refused, "a folder on this machine"),
-        ("github.com/o/r", Refused, "a folder on this machine"),
-        ("C:\\d", Refused, "a folder on this machine"),
-        ("file:d", Refused, "a folder on this machine"),
-        ("name@./d", Refused, "a folder on this machine"),
-        ("git+file:///d", Refused, "a folder on this machine"),
+        ("C:\\d", Refused, "a folder in a way"),
+        ("git+file:///d", Refused, "a git repository on this machine"),
+        ("./a#b", Refused, "stand for something else"),
         ("git+ssh://git@h.example/o/r", Refused, "by ssh"),
         ("git+ssh://git@h.example:22/o/r", Refused, "by ssh"),
         ("git@host.com:o/r", Refused, "by ssh"),

@@ -7,9 +7,10 @@ use std::str::FromStr;
 use pep440_rs::{Version, VersionSpecifier, VersionSpecifiers};
 use pep508_rs::{ExtraName, PackageName};
 
+use super::local::{Sort, TypedPath};
 use super::marker::Marker;
 use super::source::{self, GitSource, Reference, Source};
-use super::{UnsupportedForm, bounded, shown};
+use super::{bounded, shown};
 use crate::error::{Error, Result};
 
 /// A project name in its normalised form (PEP 503).
@@ -92,6 +93,18 @@ impl Requirement {
         let (bare, marker) = split_marker(text);
         let spec = PypiSpec::parse_requirement(bare)?;
         Ok(Self { spec, marker: marker.map(Marker::parse).transpose()? })
+    }
+
+    /// Parses one that a file names: what is on this machine is for the line itself to name.
+    pub fn parse_remote(text: &str) -> Result<Self> {
+        let requirement = Self::parse(text)?;
+        match requirement.spec.request {
+            PypiRequest::Source(Source::Typed(_)) => {
+                Err(Error::refused(format!("`{}` is somewhere else on this machine", shown(text)))
+                    .hint("name a package of the registry, as `pkg` or `pkg==1.2.3`, or a git repository"))
+            }
+            _ => Ok(requirement),
+        }
     }
 }
 
@@ -221,8 +234,8 @@ fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
     // `name>=1 ; …` and `name @ https://…` start with a name; an address with its scheme.
     let scheme = scheme.filter(|s| !s.is_empty() && s.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'+'));
     let Some(scheme) = scheme else {
-        return match local_form(spec, &lower) {
-            Some(form) => Err(form.refuse(text)),
+        return match local_sort(spec, &lower) {
+            Some(sort) => local(spec, sort, text).map(Some),
             None if lower.starts_with("git+") && spec.contains('@') => Err(source::refuse_ssh(text)),
             None if lower.starts_with("git+") => {
                 Err(Error::usage(format!("`{}` does not name a git repository", shown(text)))
@@ -233,7 +246,11 @@ fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
     };
     // uv knows its schemes in lower case; all else is a path to it.
     if !spec.starts_with(scheme) {
-        return Err(UnsupportedForm::Directory.refuse(text));
+        return Err(malformed(text, "its scheme has capital letters, which make it a path for uv"));
+    }
+    if scheme == "file" {
+        let sort = if is_archive(&lower) { Sort::Archive } else { Sort::Folder };
+        return local(spec, sort, text).map(Some);
     }
     if let Some((_, marker)) = spec.split_once(char::is_whitespace) {
         return Err(match marker.trim_start().strip_prefix(';') {
@@ -248,8 +265,11 @@ fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
     let source = match scheme {
         "http" | "https" => archive(spec, text)?,
         "git+http" | "git+https" => git(&spec["git+".len()..], text)?,
-        "file" if is_archive(&lower) => return Err(UnsupportedForm::File.refuse(text)),
-        "file" | "git+file" => return Err(UnsupportedForm::Directory.refuse(text)),
+        "git+file" => {
+            return Err(Error::refused(format!("`{}` is a git repository on this machine", shown(text)))
+                .because("only repositories at http and https addresses can be read")
+                .hint("name the folder itself: `./folder`"));
+        }
         "git+ssh" | "ssh" => return Err(source::refuse_ssh(text)),
         _ => {
             return Err(Error::usage(format!("`{}` is an address that uv knows no way to", shown(text)))
@@ -257,6 +277,20 @@ fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
         }
     };
     Ok(Some(Sourced { source, extras }))
+}
+
+/// What is on this machine, perhaps with extras behind it.
+fn local(spec: &str, sort: Sort, text: &str) -> Result<Sourced> {
+    let (path, extras) = match spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')) {
+        Some((path, inner)) => (path, parse_extras(inner).ok_or_else(|| malformed(text, "its extras can't be read"))?),
+        None => (spec, Vec::new()),
+    };
+    // uv has no `~`, and reads brackets and semicolons as parts of a requirement.
+    if path.starts_with('~') || path.contains(['[', ']', ';']) {
+        return Err(malformed(text, "it has characters that stand for something else")
+            .hint("write the whole path: `/the/folder`"));
+    }
+    Ok(Sourced { source: Source::Typed(TypedPath::parse(path, sort, text)?), extras })
 }
 
 /// A wheel or a source distribution at an address.
@@ -310,8 +344,8 @@ fn refuse_marker(text: &str) -> Error {
         .hint("leave out the `;` and what follows it")
 }
 
-/// The form of what is on this machine.
-fn local_form(text: &str, lower: &str) -> Option<UnsupportedForm> {
+/// What a path on this machine leads to by its name; none if it is no path.
+fn local_sort(text: &str, lower: &str) -> Option<Sort> {
     let drive = matches!(text.as_bytes(), [letter, b':', ..] if letter.is_ascii_alphabetic());
     let before_direct = text.split('@').next().unwrap_or(text);
     let path = drive
@@ -319,7 +353,7 @@ fn local_form(text: &str, lower: &str) -> Option<UnsupportedForm> {
         || text.starts_with(['.', '/', '\\', '~'])
         || before_direct.contains(['/', '\\'])
         || is_archive(lower) && !before_direct.contains(char::is_whitespace);
-    path.then(|| if is_archive(lower) { UnsupportedForm::File } else { UnsupportedForm::Directory })
+    path.then(|| if is_archive(lower) { Sort::Archive } else { Sort::Folder })
 }
 
 /// The suffixes of wheels and source distributions.

@@ -116,25 +116,39 @@ fn reference(text: &str) -> Reference {
 }
 
 #[test]
+fn what_is_on_this_machine() {
+    for (text, typed, extras, path, sort) in [
+        ("./x.whl", "", "", "./x.whl", Sort::Archive),
+        ("x.tar.gz", "", "", "x.tar.gz", Sort::Archive),
+        ("file:///d/x.whl", "", "", "/d/x.whl", Sort::Archive),
+        ("pkg @ ./x.whl", "pkg", "", "./x.whl", Sort::Archive),
+        ("pkg[a] @ file:///d/x.whl", "pkg", "a", "/d/x.whl", Sort::Archive),
+        ("./dir", "", "", "./dir", Sort::Folder),
+        ("dir/", "", "", "dir/", Sort::Folder),
+        ("o/r", "", "", "o/r", Sort::Folder),
+        (".", "", "", ".", Sort::Folder),
+        (".[x]", "", "x", ".", Sort::Folder),
+        ("/d e/f[y,x]", "", "x,y", "/d e/f", Sort::Folder),
+        ("file:///d", "", "", "/d", Sort::Folder),
+        ("pkg@./d", "pkg", "", "./d", Sort::Folder),
+    ] {
+        let spec = PypiSpec::parse_command(text).unwrap();
+        assert_eq!((spec.typed.as_str(), spec.extras.join(",").as_str()), (typed, extras), "{text}");
+        let PypiRequest::Source(Source::Typed(found)) = &spec.request else { panic!("{text}: {spec:?}") };
+        assert_eq!((found.path.as_str(), found.sort), (path, sort), "{text}");
+        assert_eq!(PypiSpec::parse_command(&spec.to_string()).unwrap(), spec, "{text}");
+    }
+}
+
+#[test]
 fn what_names_no_package_says_what_would() {
     use crate::error::Kind::{Refused, Usage};
     for (text, kind, word) in [
-        ("./x.whl", Refused, "an archive on this machine"),
-        ("x.tar.gz", Refused, "an archive on this machine"),
-        ("file:///d/x.whl", Refused, "an archive on this machine"),
-        ("pkg @ ./x.whl", Refused, "an archive on this machine"),
-        ("pkg @ file:///d/x.whl", Refused, "an archive on this machine"),
-        ("./dir", Refused, "a folder on this machine"),
-        ("dir/", Refused, "a folder on this machine"),
-        ("o/r", Refused, "a folder on this machine"),
-        (".", Refused, "a folder on this machine"),
-        (".[x]", Refused, "a folder on this machine"),
-        ("~/d", Refused, "a folder on this machine"),
-        ("file:///d", Refused, "a folder on this machine"),
-        ("git+file:///d", Refused, "a folder on this machine"),
-        ("GIT+HTTPS://h/o/r", Refused, "a folder on this machine"),
-        ("C:\\d", Refused, "a folder on this machine"),
-        ("pkg@./d", Refused, "a folder on this machine"),
+        ("~/d", Usage, "stand for something else"),
+        ("git+file:///d", Refused, "a git repository on this machine"),
+        ("GIT+HTTPS://h/o/r", Usage, "capital letters"),
+        ("C:\\d", Refused, "a folder in a way"),
+        ("./d[x]y", Usage, "stand for something else"),
         ("git+ssh://git@github.com/o/r", Refused, "by ssh"),
         ("pkg @ git+ssh://git@h/o/r.git@main", Refused, "by ssh"),
         ("git+git@github.com:o/r", Refused, "by ssh"),

@@ -186,7 +186,7 @@ impl Pyproject {
         let mut all: Vec<Requirement> = Vec::new();
         while !texts.is_empty() {
             for text in std::mem::take(&mut texts) {
-                let requirement = Requirement::parse(&text)?;
+                let requirement = Requirement::parse_remote(&text)?;
                 if self.is_own(&requirement) {
                     // No extra is called so: once for all.
                     if seen.insert(String::new()) {
@@ -213,7 +213,7 @@ impl Pyproject {
     /// `constraint-dependencies`, as they are.
     pub fn constraints(&self) -> Result<Vec<Requirement>> {
         let list = self.uv("constraint-dependencies").and_then(Value::as_array).into_iter().flatten();
-        list.map(|text| Requirement::parse(text.as_str().unwrap_or_default())).collect()
+        list.map(|text| Requirement::parse_remote(text.as_str().unwrap_or_default())).collect()
     }
 
     fn uv(&self, key: &str) -> Option<&Value> {
@@ -323,7 +323,7 @@ impl Pyproject {
         };
         let extras = &requirement.spec.extras;
         let extras = if extras.is_empty() { String::new() } else { format!("[{}]", extras.join(",")) };
-        let spec = Requirement::parse(&format!("{}{extras} @ {address}", name.as_str()))?.spec;
+        let spec = Requirement::parse_remote(&format!("{}{extras} @ {address}", name.as_str()))?.spec;
         debug_assert!(matches!(spec.request, PypiRequest::Source(_)));
         Ok(Requirement { spec, marker: requirement.marker })
     }

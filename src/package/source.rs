@@ -1,11 +1,12 @@
-//! Packages outside of registries: a commit of a git repository, or an archive at a URL. Here is
-//! what both ecosystems share; how a line spells them is each one's own.
+//! Packages outside of registries: a commit of a git repository, an archive at a URL, or what is on this machine. Here
+//! is what both ecosystems share; how a line spells them is each one's own.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
+use super::local::{LocalPackage, TypedPath, last};
 use super::{Ecosystem, shown};
 use crate::error::{Error, Result};
 
@@ -16,6 +17,10 @@ pub enum Source {
     Git(GitSource),
     /// In an archive at this http or https address, which has no login in it.
     Archive(Url),
+    /// At this path of this machine, where nobody has looked yet.
+    Typed(TypedPath),
+    /// On this machine.
+    Local(LocalPackage),
 }
 
 /// A place in a git repository.
@@ -121,18 +126,23 @@ impl PinnedSource {
 }
 
 impl Source {
-    /// The repository's or the archive's address.
-    pub fn address(&self) -> &Url {
+    /// The repository's or the archive's address; none of what is on this machine.
+    pub fn address(&self) -> Option<&Url> {
         match self {
-            Self::Git(git) => &git.repository,
-            Self::Archive(url) => url,
+            Self::Git(git) => Some(&git.repository),
+            Self::Archive(url) => Some(url),
+            Self::Typed(_) | Self::Local(_) => None,
         }
     }
 
     /// What people would call it while its own name is not known: the repository's or file's name.
     pub fn label(&self) -> &str {
-        let path = self.address().path().trim_end_matches('/');
-        let last = path.rsplit('/').next().unwrap_or_default();
+        let last = match self {
+            Self::Git(git) => last(git.repository.path()),
+            Self::Archive(url) => last(url.path()),
+            Self::Typed(typed) => last(&typed.path),
+            Self::Local(local) => local.name(),
+        };
         let label = last.strip_suffix(".git").unwrap_or(last);
         if label.is_empty() { "package" } else { label }
     }
@@ -141,6 +151,8 @@ impl Source {
     pub(super) fn npm_text(&self) -> String {
         match self {
             Self::Archive(url) => url.to_string(),
+            Self::Typed(typed) => typed.text.clone(),
+            Self::Local(local) => local.path.clone(),
             Self::Git(git) => {
                 let reference = match &git.reference {
                     Reference::Head => None,

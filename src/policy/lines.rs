@@ -7,8 +7,7 @@ use super::level::Level;
 use super::sources;
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::launch::Launch;
-use crate::launch::project::Project;
+use crate::launch::{Launch, Launcher};
 
 /// Refuses a line that the user has to allow first.
 pub fn check(config: &Config, launch: &Launch) -> Result<()> {
@@ -18,25 +17,30 @@ pub fn check(config: &Config, launch: &Launch) -> Result<()> {
             .hint("or allow such lines in jitbox's config.toml: [launch] call = true"));
     }
     if launch.local.is_some() && Level::of(config, &launch.tighten) == Level::Strict {
-        return Err(Error::refused("at level strict no code of this machine is run")
-            .hint("run the published package: `uvx-safe pkg arg…`"));
+        return Err(refuse_local());
     }
     sources::check(config, &launch.tighten, &launch.packages)
 }
 
-/// The refusal of a line about code of the folder `root`, which was not granted.
-pub fn refuse_project(project: &Project, root: &Path) -> Error {
-    let error = Error::refused(format!("`{}` runs code of `{}`", project.launcher.name(), root.display()))
+/// The refusal of code of this machine where nothing allows it.
+pub fn refuse_local() -> Error {
+    Error::refused("at level strict no code of this machine is run")
+        .hint("run the published package: `npx-safe pkg arg…`, `uvx-safe pkg arg…`")
+}
+
+/// The refusal of a line that runs code of `root`, a folder or an archive, which was not granted.
+pub fn refuse_ungranted(launcher: Launcher, root: &Path) -> Error {
+    let error = Error::refused(format!("`{}` runs code of `{}`", launcher.name(), root.display()))
         .because("code of this machine is run only if it is granted");
     let named = Named { packages: vec![local(&root.to_string_lossy())], line: None };
     let error = named.command("--read", root).into_iter().fold(error, Error::hint);
-    error.hint("or run the published package: `uvx-safe pkg arg…`")
+    error.hint(format!("or run the published package: `{} pkg arg…`", launcher.shim()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::{Launcher, Request, parse};
+    use crate::launch::{Request, parse};
 
     #[test]
     fn a_line_of_shell_has_to_be_allowed() {

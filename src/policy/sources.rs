@@ -5,17 +5,24 @@
 use url::Url;
 
 use super::level::Level;
+use super::lines;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::launch::Tighten;
 use crate::package::PackageSpec;
+use crate::package::source::Source;
 
 /// Refuses packages that are in no registry where the level asks for it.
 pub fn check(config: &Config, tighten: &Tighten, packages: &[PackageSpec]) -> Result<()> {
     let listed = |at: &Url| config.packages.sources.iter().any(|allowed| covers(allowed, at));
-    let places = packages.iter().filter_map(PackageSpec::source).map(|source| source.address());
-    let strict = Level::of(config, tighten) == Level::Strict;
-    match places.filter(|_| strict).find(|at| !listed(at)) {
+    if Level::of(config, tighten) != Level::Strict {
+        return Ok(());
+    }
+    let sources = || packages.iter().filter_map(PackageSpec::source);
+    if sources().any(|source| source.address().is_none()) {
+        return Err(lines::refuse_local());
+    }
+    match sources().filter_map(Source::address).find(|at| !listed(at)) {
         None => Ok(()),
         Some(at) => Err(Error::refused(format!("at level strict nothing is taken from {at}"))
             .because("it is in no registry, and not among the sources that are allowed")

@@ -41,8 +41,6 @@ pub struct NpmRelease {
     pub deprecated: Option<String>,
     /// It has scripts that npm would run at installation.
     pub has_install_script: bool,
-    /// The registry that has it.
-    pub registry: Url,
     /// The name that stands first in the manifest; matters when all names mean one file.
     pub(super) first_bin: Option<String>,
 }
@@ -64,7 +62,6 @@ pub fn resolve(client: &Client, settings: &Settings, registry: Option<&str>, spe
         bins: bins.into_iter().collect(),
         deprecated: manifest.deprecated().map(shown),
         has_install_script: manifest.has_install_script,
-        registry: settings.registry_of(name).clone(),
     })
 }
 

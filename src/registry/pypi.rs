@@ -35,8 +35,6 @@ pub struct PypiRelease {
     /// The Python to run it with, such as `3.13`: the one that was asked for, else the first that
     /// satisfies it and has a wheel, else the first that satisfies it.
     pub python: String,
-    /// The index that has it, without user name and password.
-    pub index: Url,
 }
 
 /// Decides on one version of what `spec` names. `index` is the line's own (`--default-index`),
@@ -55,7 +53,7 @@ pub fn resolve(
         return Err(Error::failed("a package without a name is on no index"));
     };
     let name = known.as_str();
-    let (index, files) = fetch(client, &settings, name)?;
+    let files = fetch(client, &settings, name)?;
     let releases = by_version(files);
     let prerelease = if prerelease { Prerelease::Allow } else { settings.prerelease };
     let prefer = Preference { prerelease, newest: settings.newest.as_deref() };
@@ -66,15 +64,14 @@ pub fn resolve(
         requires_python: choice.requires_python,
         has_wheel: choice.has_wheel,
         python: choice.python,
-        index: index.url.clone(),
     })
 }
 
 /// The files of a project, from the first index that has it.
-fn fetch<'a>(client: &Client, settings: &'a PythonSettings, name: &str) -> Result<(&'a Index, Vec<File>)> {
+fn fetch(client: &Client, settings: &PythonSettings, name: &str) -> Result<Vec<File>> {
     for index in settings.indexes() {
         match fetch_from(client, settings, index, name) {
-            Ok(files) => return Ok((index, files)),
+            Ok(files) => return Ok(files),
             Err(error) if error.kind == Kind::NotFound => {}
             Err(error) if error.kind == Kind::Refused => {
                 let host = host_of(&index.url);

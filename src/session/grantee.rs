@@ -1,12 +1,15 @@
 //! Whom a line's grants are for, and which of them count.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use super::{Session, program};
-use crate::error::Result;
+use url::Url;
+
+use super::{Session, local, program};
+use crate::error::{Error, Result};
 use crate::launch::project::Local;
 use crate::launch::{Launch, Tighten};
 use crate::package::PackageSpec;
+use crate::package::source::Source;
 use crate::policy::grant::{self, Grant, Named, What};
 use crate::registry::settings::Settings;
 use crate::state::boxes::BoxRecord;
@@ -38,7 +41,9 @@ impl Session<'_> {
 /// The holder of a package's grants; `registry` is what a line names in place of the user's.
 pub fn holder(settings: &Settings, spec: &PackageSpec, registry: Option<&str>) -> Result<Holder> {
     let from = match spec.source() {
-        Some(source) => source.address().to_string(),
+        Some(Source::Typed(typed)) => return Err(Error::failed(format!("`{}` was not looked at", typed.text))),
+        Some(Source::Local(package)) => return local::holder(Path::new(&package.path)),
+        Some(source) => source.address().map(Url::to_string).unwrap_or_default(),
         None => settings.registry_of(spec.ecosystem(), spec.name(), registry)?,
     };
     Ok(Holder { package: format!("{}:{}", spec.ecosystem(), spec.name()), from, line: None })
@@ -47,6 +52,7 @@ pub fn holder(settings: &Settings, spec: &PackageSpec, registry: Option<&str>) -
 /// A package as `jitbox allow` takes it.
 fn typed(spec: &PackageSpec) -> String {
     match spec.source() {
+        Some(Source::Local(package)) => grant::local(&package.path),
         Some(_) => format!("{}:{spec}", spec.ecosystem()),
         None => format!("{}:{}", spec.ecosystem(), spec.name()),
     }

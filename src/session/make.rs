@@ -105,6 +105,11 @@ impl Session<'_> {
         drop(progress);
         boxes::keep_archives(&self.layout, &record.request, &making.archives)?;
         boxes::activate(&self.layout, &record)?;
+        if !record.request.contents.is_empty()
+            && let Err(e) = self.remove_outdated(&record)
+        {
+            ui::note(&e.to_string());
+        }
         Ok(record)
     }
 

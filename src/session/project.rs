@@ -6,17 +6,15 @@ mod contents;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use super::local;
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::launch::project::{Local, Options, Project, Runs};
 use crate::launch::{Launch, Launcher, command_name, python};
 use crate::package::editable::Editable;
 use crate::package::{PackageSpec, shown};
-use crate::policy;
-use crate::policy::deny::Places;
 use crate::policy::paths::{self, Found, Sort};
-use crate::state::Layout;
-use crate::state::grants::{Grants, Holder};
+use crate::state::grants::Holder;
 
 const PYPROJECT: &str = "pyproject.toml";
 
@@ -37,17 +35,9 @@ struct Folders {
 pub fn open(context: &Context, project: &Project) -> Result<(Context, Launch)> {
     let options = project.options()?;
     let folders = Folders::look(context, project, &options)?;
-    let layout = Layout::new(context);
-    let holder = holder(&folders.root)?;
     let found = Found::at(&folders.root).doing(|| format!("can't look at `{}`", folders.root.display()))?;
-    if let Some(why) = Places::look(&context.home, &layout.folders()).refusal(&found) {
-        return Err(Error::refused(format!("code of `{}` can't be run", folders.root.display()))
-            .because(why)
-            .hint("move the project to a folder of its own"));
-    }
-    if !Grants::load(&layout, context.uid)?.runs(&holder, &folders.root) {
-        return Err(policy::lines::refuse_project(project, &folders.root));
-    }
+    local::check(context, project.launcher, &found)?;
+    let holder = local::holder(&folders.root)?;
     let moved = context.with(&project.environment).moved(&folders.start);
     let launch = Reader { context: &moved, project, options, folders }.launch(holder)?;
     Ok((moved, launch))
@@ -56,15 +46,7 @@ pub fn open(context: &Context, project: &Project) -> Result<(Context, Launch)> {
 /// Whom an exact line's grants are for.
 pub fn line_holder(context: &Context, project: &Project) -> Result<Holder> {
     let folders = Folders::look(context, project, &project.options()?)?;
-    Ok(Holder { line: Some(folders.line), ..holder(&folders.root)? })
-}
-
-/// Whom the grants of a folder are for, by its real path.
-pub fn holder(root: &Path) -> Result<Holder> {
-    Holder::local(root).ok_or_else(|| {
-        Error::refused(format!("`{}` is not UTF-8, so nothing can be granted to it", root.display()))
-            .hint("give the folder another name")
-    })
+    Ok(Holder { line: Some(folders.line), ..local::holder(&folders.root)? })
 }
 
 fn folder(path: &Path) -> Result<PathBuf> {

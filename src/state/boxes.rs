@@ -13,7 +13,8 @@ use crate::image::lock::Locked;
 use crate::image::template::guest_id;
 use crate::launch::Launch;
 use crate::launch::project::Local;
-use crate::package::{Ecosystem, PinnedPackage};
+use crate::package::source::Source;
+use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::policy::grant;
 use crate::registry::sourced::Archive;
 
@@ -40,6 +41,9 @@ pub struct Request {
     /// The local project that the box is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub local: Option<Folder>,
+    /// What each package that is on this machine has, by its SHA-256.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contents: Vec<String>,
 }
 
 /// A local project, as far as it decides which box it gets: its code does not.
@@ -59,6 +63,13 @@ impl From<&Local> for Folder {
     }
 }
 
+fn content(spec: &PackageSpec) -> Option<String> {
+    match spec.source() {
+        Some(Source::Local(package)) => Some(package.content.clone()),
+        _ => None,
+    }
+}
+
 impl Request {
     /// What `launch` asks for, with the user's own `sources` and the `python` that it comes to.
     pub fn new(launch: &Launch, sources: Option<String>, python: Option<String>, architecture: Architecture) -> Self {
@@ -71,7 +82,14 @@ impl Request {
             prerelease: launch.prerelease,
             architecture,
             local: launch.local.as_ref().map(Folder::from),
+            contents: launch.packages.iter().filter_map(content).collect(),
         }
+    }
+
+    /// Whether it asks for the same packages of this machine, when those had another content.
+    pub fn has_other_contents(&self, other: &Self) -> bool {
+        let same = Self { contents: other.contents.clone(), ..self.clone() };
+        self.contents != other.contents && same == *other
     }
 
     /// The name of its record.

@@ -9,7 +9,8 @@ use jitbox::launch::option::npx::TABLE;
 use jitbox::launch::option::{Arity, Effect};
 use jitbox::launch::{Launch, Launcher, Request};
 use jitbox::package::PackageSpec;
-use jitbox::package::npm::NpmRequest;
+use jitbox::package::local::Sort;
+use jitbox::package::source::Source;
 use serde::Deserialize;
 
 use super::lines::{self, Line, ours};
@@ -181,12 +182,20 @@ fn same(launch: &Launch, npm: &Answer) -> Result<(), String> {
 
 fn is_same_package(spec: &PackageSpec, theirs: &Named) -> bool {
     let text = spec.to_string();
-    let sourced = matches!(spec, PackageSpec::Npm(npm) if matches!(npm.request, NpmRequest::Source(_)));
+    let here = match spec.source() {
+        Some(Source::Typed(typed)) => Some(typed.sort),
+        _ => None,
+    };
+    let sourced = spec.source().is_some();
     let at = text.char_indices().skip(1).find(|(_, c)| *c == '@').map_or(text.len(), |(at, _)| at);
     let (name, wanted) = (&text[..at], text[at..].trim_start_matches('@'));
     if !["version", "range", "tag"].contains(&theirs.r#type.as_str()) {
-        // A repository or an archive: then it is none of a registry for us, either.
-        return sourced;
+        // Not of a registry: then it is that for us, too, and on this machine for both or neither.
+        return match theirs.r#type.as_str() {
+            "directory" => here == Some(Sort::Folder),
+            "file" => here == Some(Sort::Archive),
+            _ => sourced && here.is_none(),
+        };
     }
     let wanted_there = match theirs.r#type.as_str() {
         "version" => theirs.wanted.trim_start_matches(['=', 'v', ' ']),

@@ -47,10 +47,10 @@ pub fn check() {
 
 /// Where we would look.
 fn path(source: &Source) -> String {
-    let path = source.address().path();
     match source {
-        Source::Git(_) => format!("{path}/info/refs"),
-        Source::Archive(_) => path.to_owned(),
+        Source::Git(git) => format!("{}/info/refs", git.repository.path()),
+        Source::Archive(url) => url.path().to_owned(),
+        here => panic!("{here:?} is on no server"),
     }
 }
 

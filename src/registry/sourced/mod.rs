@@ -1,6 +1,7 @@
-//! Packages that are in no registry: a commit or an archive is fetched here, on the host, checked
+//! Packages that are in no registry: a commit or an archive is fetched here, or read on this machine, checked
 //! against its own description, and made into one file that goes into the box. Nothing of it runs.
 
+pub mod local;
 pub mod npm;
 pub mod pypi;
 
@@ -45,7 +46,7 @@ struct Fetched {
 }
 
 enum Content {
-    /// The files of a commit.
+    /// The files of a commit or a folder.
     Files(Vec<Entry>),
     /// An archive as it is.
     Archive(Vec<u8>),
@@ -86,6 +87,14 @@ impl<'a> Sourcing<'a> {
                 let source = PinnedSource::Archive { url: url.clone(), hash };
                 Ok(Fetched { source, content: Content::Archive(answer.body) })
             }
+            Source::Local(package) => {
+                let content = local::fetch(package)?;
+                let url = Url::from_file_path(&package.path)
+                    .map_err(|()| Error::failed(format!("`{}` is no absolute path", package.path)))?;
+                let hash = format!("sha256:{}", package.content);
+                Ok(Fetched { source: PinnedSource::Archive { url, hash }, content })
+            }
+            Source::Typed(typed) => Err(Error::failed(format!("`{}` was not looked at", typed.text))),
         }
     }
 
@@ -103,6 +112,14 @@ impl<'a> Sourcing<'a> {
             credentials.add(realm.whole_host(), login.auth);
         }
         credentials
+    }
+}
+
+/// What is to be done about a folder of this machine, in the place of what one does about a repository.
+fn advised(error: Error, source: &Source, kind: Kind, hint: &str) -> Error {
+    match source {
+        Source::Local(_) if error.kind == kind => Error { hints: vec![hint.to_owned()], ..error },
+        _ => error,
     }
 }
 

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Archive, Content, Sourcing, find, pack, unpack};
+use super::{Archive, Content, Sourcing, advised, find, pack, unpack};
 use crate::digest;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::package::npm::{NpmName, NpmSpec};
 use crate::package::source::{GitSource, Source};
 use crate::package::{Ecosystem, PinnedPackage, shown};
@@ -48,7 +48,10 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result
         }
         Content::Archive(bytes) => (unpack(&bytes, &address)?, bytes),
     };
-    let found = describe(&entries, spec.name.as_ref(), &address)?;
+    let found = describe(&entries, spec.name.as_ref(), &address).map_err(|e| {
+        let e = advised(e, source, Kind::NotFound, "name the folder that has its package.json");
+        advised(e, source, Kind::Refused, "make it there first: `npm install && npm run build`")
+    })?;
     let archive = Archive { name: format!("{}.tgz", digest::short(&bytes)), bytes };
     let pinned = PinnedPackage::sourced(Ecosystem::Npm, found.name, found.version, &[], fetched.source);
     let note = found.script.filter(|_| matches!(source, Source::Git(_))).map(|script| {
@@ -64,7 +67,6 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result
         bins: found.bins.into_iter().collect(),
         deprecated: None,
         has_install_script: found.manifest.has_install_script,
-        registry: source.address().clone(),
     };
     Ok(Package { release, archive, note })
 }
@@ -147,7 +149,6 @@ fn not_built(name: &str, command: &str, path: &str, scripts: &Value) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
     use crate::registry::pack::EntryKind;
 
     fn package(json: &str, files: &[&str]) -> Vec<Entry> {

@@ -5,9 +5,10 @@ use std::str::FromStr;
 use pep440_rs::Version;
 use toml::{Table, Value};
 
-use super::{Archive, Content, Sourcing, find, pack, unpack};
-use crate::error::{Error, Result};
+use super::{Archive, Content, Sourcing, advised, find, pack, unpack};
+use crate::error::{Error, Kind, Result};
 use crate::image::base::{python_candidates, python_satisfies};
+use crate::package::local::Sort;
 use crate::package::pypi::{PypiName, PypiRequest, PypiSpec};
 use crate::package::source::{PinnedSource, Source};
 use crate::package::{Ecosystem, PinnedPackage, shown};
@@ -51,9 +52,7 @@ pub struct Build {
 pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: Option<&str>) -> Result<Project> {
     let pythons = python_candidates(python)?;
     let address = spec.to_string();
-    if let Source::Archive(url) = source {
-        let name = url.path().rsplit('/').next().unwrap_or_default();
-        let name = percent_encoding::percent_decode_str(name).decode_utf8_lossy();
+    if let Some(name) = file_name(source) {
         if name.to_ascii_lowercase().ends_with(".whl") {
             let (file, pinned, python) = read_wheel(&name, spec, &pythons)?;
             let fetched = sourcing.fetch(source, Ecosystem::Pypi)?;
@@ -63,7 +62,7 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
             let pinned = PinnedPackage::sourced(Ecosystem::Pypi, pinned.0, pinned.1, &spec.extras, fetched.source);
             let make = Make::Wheel(Archive { name: file.clone(), bytes });
             let pinned = pinned.made_into(&file);
-            let release = PypiRelease { pinned, requires_python: None, has_wheel: true, python, index: url.clone() };
+            let release = PypiRelease { pinned, requires_python: None, has_wheel: true, python };
             return Ok(Project { release, make });
         }
         if ![".tar.gz", ".tgz"].iter().any(|end| name.to_ascii_lowercase().ends_with(end)) {
@@ -80,7 +79,8 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
         PinnedSource::Git { subdirectory, .. } => subdirectory.clone(),
         PinnedSource::Archive { .. } => None,
     };
-    let found = describe(&entries, subdirectory.as_deref(), spec.name.as_ref(), &address)?;
+    let found = describe(&entries, subdirectory.as_deref(), spec.name.as_ref(), &address)
+        .map_err(|e| advised(e, source, Kind::NotFound, "name the folder that has its pyproject.toml"))?;
     let python = pythons
         .iter()
         .find(|minor| found.requires_python.as_deref().is_none_or(|r| python_satisfies(minor, r)))
@@ -100,8 +100,20 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
     let version = found.version.unwrap_or_else(|| "0".to_owned());
     let pinned = PinnedPackage::sourced(Ecosystem::Pypi, found.name, version, &spec.extras, fetched.source);
     let requires_python = found.requires_python;
-    let release = PypiRelease { pinned, requires_python, has_wheel: false, python, index: source.address().clone() };
+    let release = PypiRelease { pinned, requires_python, has_wheel: false, python };
     Ok(Project { release, make })
+}
+
+/// The name of an archive's file.
+fn file_name(source: &Source) -> Option<String> {
+    match source {
+        Source::Archive(url) => {
+            let name = url.path().rsplit('/').next().unwrap_or_default();
+            Some(percent_encoding::percent_decode_str(name).decode_utf8_lossy().into_owned())
+        }
+        Source::Local(package) if package.sort == Sort::Archive => Some(package.name().to_owned()),
+        _ => None,
+    }
 }
 
 /// Name and version that a wheel's name says, for a file of our own with the same name; and a

@@ -1,7 +1,7 @@
 use super::*;
 use crate::launch::{Request, parse_line};
 use crate::policy::grant::What;
-use crate::state::grants;
+use crate::state::{Layout, grants};
 
 /// A home with a project of two packages, whose folder is granted.
 struct Place {
