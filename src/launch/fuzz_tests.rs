@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::launch::parse_line;
+use crate::launch::project::Project;
 use crate::launch::tool::TOOLS;
 
 // Quicker than proptest.
@@ -181,6 +182,9 @@ fn many_lines_in_wrappers() {
             (Ok((launcher, Request::Run(launch))), Ok((same, Request::Run(plain)))) => {
                 opened += 1;
                 assert_eq!((launcher, Launch { environment: Vec::new(), ..launch }), (same, plain), "{wrapped:?}");
+            }
+            (Ok((launcher, Request::Local(project))), Ok((same, Request::Local(plain)))) => {
+                assert_eq!((launcher, Project { environment: Vec::new(), ..project }), (same, plain), "{wrapped:?}");
             }
             (Ok(wrapped_says), plain) => assert_eq!(Ok(wrapped_says), plain, "{wrapped:?}"),
             (Err(_), _) => {}

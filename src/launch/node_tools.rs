@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use super::scan::{Said, Stop};
 use super::{Launch, Launcher, command_name, dashed, npx, text};
 use crate::error::{Error, Result};
-use crate::package::npm::NpmSpec;
+use crate::package::npm::{NpmRequest, NpmSpec};
 use crate::package::{PackageSpec, shown};
 
 /// Commands that bunx installs a package of another name for.
@@ -83,10 +83,11 @@ fn for_npm(stop: Stop<'_>) -> Result<Vec<OsString>> {
 
 /// A package as the tool would look it up.
 fn package(launcher: Launcher, word: &str) -> Result<NpmSpec> {
-    if launcher != Launcher::NpmExec {
-        registry_only(launcher, word)?;
-    }
+    let only =
+        |special: bool| if special && launcher != Launcher::NpmExec { Err(own_rules(launcher, word)) } else { Ok(()) };
+    only(is_special(word))?;
     let spec = NpmSpec::parse(word)?;
+    only(matches!(spec.request, NpmRequest::Source(_)))?;
     let alias = BUNX_ALIASES.iter().find(|(name, _)| word.split('@').next() == Some(name));
     if let Some((name, package)) = alias.filter(|_| launcher == Launcher::Bunx) {
         return Err(Error::refused(format!("bunx installs `{package}` for `{name}`"))
@@ -97,18 +98,15 @@ fn package(launcher: Launcher, word: &str) -> Result<NpmSpec> {
 
 /// Only npm reads git repositories, archives and other protocols as npx does; the others have
 /// rules of their own, which are not understood here.
-fn registry_only(launcher: Launcher, word: &str) -> Result<()> {
+fn is_special(word: &str) -> bool {
     let bare = without_scope(word);
-    let archive = [".tgz", ".tar", ".tar.gz"].iter().any(|end| bare.ends_with(end));
-    if bare.contains(['/', ':', '#', '\\']) || archive {
-        return Err(Error::refused(format!(
-            "`{}` is no package of the registry, and {} has its own rules for such names",
-            shown(word),
-            launcher.name()
-        ))
-        .hint("name a package of the registry, with or without a version: `pkg` or `pkg@1.2.3`"));
-    }
-    Ok(())
+    bare.contains(['/', ':', '#', '\\']) || [".tgz", ".tar", ".tar.gz"].iter().any(|end| bare.ends_with(end))
+}
+
+fn own_rules(launcher: Launcher, word: &str) -> Error {
+    let (word, tool) = (shown(word), launcher.name());
+    Error::refused(format!("`{word}` is no package of the registry, and {tool} has its own rules for such names"))
+        .hint("name a package of the registry, with or without a version: `pkg` or `pkg@1.2.3`")
 }
 
 fn without_scope(word: &str) -> &str {

@@ -143,6 +143,8 @@ const REFUSED: &[(&str, &str)] = &[
     ("pnpm dlx o/r", "o/r"),
     ("pnpm dlx a@npm:b@~1", "a@npm:b@~1"),
     ("pnpx ./dir", "./dir"),
+    ("yarn dlx .", "its own rules"),
+    ("yarn dlx a@.", "its own rules"),
     ("yarn global add pkg", "`yarn global`"),
     ("yarn -p pkg dlx cmd", "`-p`"),
     ("yarn dlx", "there is no package"),

@@ -285,8 +285,8 @@ fn local(spec: &str, sort: Sort, text: &str) -> Result<Sourced> {
         Some((path, inner)) => (path, parse_extras(inner).ok_or_else(|| malformed(text, "its extras can't be read"))?),
         None => (spec, Vec::new()),
     };
-    // uv has no `~`, and reads brackets and semicolons as parts of a requirement.
-    if path.starts_with('~') || path.contains(['[', ']', ';']) {
+    // uv has no `~`, reads brackets and semicolons as parts of a requirement, and splits `--with` at commas.
+    if path.starts_with('~') || path.contains(['[', ']', ';', ',']) {
         return Err(malformed(text, "it has characters that stand for something else")
             .hint("write the whole path: `/the/folder`"));
     }

@@ -149,6 +149,7 @@ fn what_names_no_package_says_what_would() {
         ("GIT+HTTPS://h/o/r", Usage, "capital letters"),
         ("C:\\d", Refused, "a folder in a way"),
         ("./d[x]y", Usage, "stand for something else"),
+        ("./d,e", Usage, "stand for something else"),
         ("git+ssh://git@github.com/o/r", Refused, "by ssh"),
         ("pkg @ git+ssh://git@h/o/r.git@main", Refused, "by ssh"),
         ("git+git@github.com:o/r", Refused, "by ssh"),
