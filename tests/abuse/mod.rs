@@ -25,6 +25,7 @@ pub const CASES: &[Case] = &[
     Case::new("mutations", mutations::each).on(mutations::here),
     Case::new("seen_from_outside", outside::each).on(mutations::here),
     Case::new("image", outside::image).on(mutations::here),
+    Case::new("nothing_is_pulled", outside::nothing_is_pulled).on(mutations::here),
 ];
 
 pub const PLAIN: &[(&str, fn())] = &[

@@ -69,6 +69,7 @@ pub fn here(lane: &Lane) -> bool {
 pub struct Edited {
     pub home: Home,
     edit: PathBuf,
+    settings: PathBuf,
 }
 
 impl Edited {
@@ -77,21 +78,28 @@ impl Edited {
         let home = Home::warmed(lane, Carrier::Chosen, &[fixture.line(Ecosystem::Npm), &COWSAY]);
         let found = lane.command("sh").args(["-c", "command -v \"$1\"", "sh", lane.engine()]).output().unwrap();
         let real = String::from_utf8(found.stdout).unwrap();
-        let edit = home.write("bin/edit", "");
+        let (edit, settings) = (home.write("bin/edit", ""), home.write("bin/settings", ""));
         let script = format!(
             "#!/bin/sh\n\
+             . {}\n\
              edited=$(printf '%s\\n' \"$@\" | sed -E -f {})\n\
              IFS='\n'\n\
              set -f\n\
              set -- $edited\n\
              exec {} \"$@\"\n",
+            settings.display(),
             edit.display(),
             real.trim(),
         );
         let program = home.write(&format!("bin/{}", lane.engine()), &script);
         std::fs::set_permissions(&program, PermissionsExt::from_mode(0o755)).unwrap();
         home.configure(&format!("engine = \"{}\"\n{LIMITS}", program.display()));
-        Self { home, edit }
+        Self { home, edit, settings }
+    }
+
+    /// Variables that the engine's own settings give it (containers.conf(5), `[engine] env`), as a shell sets them.
+    pub fn settings(&self, variables: &str) {
+        std::fs::write(&self.settings, variables).unwrap();
     }
 
     pub fn set(&self, edit: &str) {

@@ -1,6 +1,9 @@
 //! Guards whose effect only the host sees, and images that work against their box.
 
+use std::net::TcpListener;
 use std::process::Stdio;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -8,6 +11,7 @@ use super::mutations::Edited;
 use super::table::{Outcome, Probe};
 use super::{Ecosystem, fixture};
 use crate::confinement::{Running, control};
+use crate::support::home::COWSAY;
 use crate::support::lane::nothing_left;
 use crate::support::{Lane, run, wait_for};
 
@@ -23,7 +27,10 @@ const MUTATIONS: &[(&str, &str, Harm)] = &[
 
 pub fn each(lane: &'static Lane) {
     let edited = Edited::new(lane);
-    for (name, edit, harm) in MUTATIONS {
+    edited.settings("export HTTP_PROXY=http://user:secret@127.0.0.1:9\n");
+    let podmans = [("proxies", "s/^--http-proxy=false$//", proxied as Harm)];
+    let podmans = podmans.iter().filter(|_| lane.engine() == "podman");
+    for (name, edit, harm) in MUTATIONS.iter().chain(podmans) {
         for (edit, expected) in [("", false), (*edit, true)] {
             edited.set(edit);
             // The engine's own stream carries what the program says.
@@ -39,6 +46,45 @@ pub fn each(lane: &'static Lane) {
 fn logged(lane: &Lane, running: &Running) -> Option<String> {
     let said = lane.engine_says(&["logs", &running.container.name]);
     said.contains("canary").then_some(said)
+}
+
+/// The container has the engine's own proxies, with their passwords.
+fn proxied(_: &Lane, running: &Running) -> Option<String> {
+    let environment = std::fs::read_to_string(format!("/proc/{}/environ", running.container.pid)).unwrap();
+    environment.contains("secret").then_some(environment)
+}
+
+/// An image that is gone is made again, whoever else has one of its name.
+pub fn nothing_is_pulled(lane: &'static Lane) {
+    let edited = Edited::new(lane);
+    let registry = TcpListener::bind("127.0.0.1:0").unwrap();
+    let image = format!("{}/jitbox/gone:1", registry.local_addr().unwrap());
+    registry.set_nonblocking(true).unwrap();
+    let path = edited.home.records().into_iter().find(|path| std::fs::read_to_string(path).unwrap().contains("cowsay"));
+    let path = path.unwrap();
+    for (edit, expected) in [("", false), ("s/^--pull=never$//", true)] {
+        let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        record["image"] = image.as_str().into();
+        std::fs::write(&path, record.to_string()).unwrap();
+        edited.set(edit);
+        let (mut asked, done) = (0, AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let asking = scope.spawn(|| {
+                let mut asked = 0;
+                while !done.load(Ordering::Relaxed) {
+                    // Whoever asks is hung up on.
+                    asked += u32::from(registry.accept().is_ok());
+                    std::thread::sleep(Duration::from_millis(5));
+                }
+                asked
+            });
+            let ended = run(edited.home.shim(COWSAY.shim, COWSAY.args), b"");
+            done.store(true, Ordering::Relaxed);
+            asked = asking.join().unwrap();
+            ended.ok();
+        });
+        assert_eq!(asked > 0, expected, "{edit}: {asked}");
+    }
 }
 
 fn no_quota(_: &Lane, running: &Running) -> Option<String> {
