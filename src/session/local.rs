@@ -65,7 +65,7 @@ fn look<'a>(
         {
             let found = find(context, path)?;
             check(&found)?;
-            let content = sourced::local::content(&found.real, path.sort)?;
+            let content = sourced::local::content(&found, path.sort)?;
             let real = holder(&found.real)?.folder().unwrap_or_default().to_owned();
             *source = Source::Local(LocalPackage { path: real, sort: path.sort, content });
         }

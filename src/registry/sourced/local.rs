@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use super::{Content, MAX_ENTRIES, MAX_UNPACKED};
 use crate::error::{Doing, Error, Result};
 use crate::package::local::{LocalPackage, Sort};
+use crate::policy::paths::{Found, Id};
 use crate::registry::pack::{Entry, EntryKind};
 
 /// Folders in folders.
@@ -26,27 +27,31 @@ const NOT_ITS_OWN: [&str; 2] = ["node_modules", "__pycache__"];
 /// Virtual environments (PEP 405) and caches (<https://bford.info/cachedir/>) have one of these in them.
 const MARKS: [&str; 2] = ["pyvenv.cfg", "CACHEDIR.TAG"];
 
-/// The SHA-256 of what is there now.
-pub fn content(path: &Path, sort: Sort) -> Result<String> {
+/// The SHA-256 of what is there now, if that is still what was looked at.
+pub fn content(found: &Found, sort: Sort) -> Result<String> {
     let mut hash = Hash::default();
-    read(path, sort, &mut |entry| hash.add(&entry))?;
+    read(&found.real, Some(found.id), sort, &mut |entry| hash.add(&entry))?;
     Ok(hash.text())
 }
 
 /// What is there, if it is still what was looked at.
 pub(super) fn fetch(package: &LocalPackage) -> Result<Content> {
     let (mut hash, mut entries) = (Hash::default(), Vec::new());
-    read(Path::new(&package.path), package.sort, &mut |entry| {
+    read(Path::new(&package.path), None, package.sort, &mut |entry| {
         hash.add(&entry);
         entries.push(entry);
     })?;
     if hash.text() != package.content {
-        return Err(Error::failed(format!("`{}` changed while it was read", package.path)).hint("start it again"));
+        return Err(changed(Path::new(&package.path)));
     }
     Ok(match package.sort {
         Sort::Folder => Content::Files(entries),
         Sort::Archive => Content::Archive(entries.pop().map(|entry| entry.data).unwrap_or_default()),
     })
+}
+
+fn changed(path: &Path) -> Error {
+    Error::failed(format!("`{}` changed while it was read", path.display())).hint("start it again")
 }
 
 #[derive(Default)]
@@ -65,10 +70,14 @@ impl Hash {
     }
 }
 
-fn read(path: &Path, sort: Sort, visit: &mut dyn FnMut(Entry)) -> Result<()> {
+fn read(path: &Path, id: Option<Id>, sort: Sort, visit: &mut dyn FnMut(Entry)) -> Result<()> {
     let doing = || format!("can't read `{}`", path.display());
     let kind = if sort == Sort::Folder { OFlag::O_DIRECTORY } else { OFlag::empty() };
     let opened = open(path, flags() | kind, Mode::empty()).doing(doing)?;
+    let stat = fstat(&opened).doing(doing)?;
+    if id.is_some_and(|id| id != Id { device: stat.st_dev as u64, inode: stat.st_ino }) {
+        return Err(changed(path));
+    }
     let mut reader = Reader { left: MAX_UNPACKED, entries: 0, visit };
     let done = match sort {
         Sort::Folder => reader.folder(opened, "", 0),
@@ -170,8 +179,13 @@ mod tests {
 
     fn names(dir: &Path) -> Vec<String> {
         let mut names = Vec::new();
-        read(dir, Sort::Folder, &mut |entry| names.push(entry.path)).unwrap();
+        read(dir, None, Sort::Folder, &mut |entry| names.push(entry.path)).unwrap();
         names
+    }
+
+    fn now(path: &Path, sort: Sort) -> Result<String> {
+        let found = Found { real: path.to_owned(), ..Found::at(path).unwrap() };
+        content(&found, sort)
     }
 
     #[test]
@@ -194,12 +208,12 @@ mod tests {
         }
         symlink("/etc/passwd", dir.join("link")).unwrap();
         assert_eq!(names(dir), ["a/c.py", "b.py", "link"]);
-        let before = content(dir, Sort::Folder).unwrap();
-        assert_eq!(content(dir, Sort::Folder).unwrap(), before);
+        let before = now(dir, Sort::Folder).unwrap();
+        assert_eq!(now(dir, Sort::Folder).unwrap(), before);
         std::fs::write(dir.join(".env"), "other").unwrap();
-        assert_eq!(content(dir, Sort::Folder).unwrap(), before, "what is left out says nothing");
+        assert_eq!(now(dir, Sort::Folder).unwrap(), before, "what is left out says nothing");
         std::fs::write(dir.join("b.py"), "other").unwrap();
-        assert_ne!(content(dir, Sort::Folder).unwrap(), before);
+        assert_ne!(now(dir, Sort::Folder).unwrap(), before);
     }
 
     #[test]
@@ -209,17 +223,20 @@ mod tests {
         std::fs::write(dir.path().join("real/x.tgz"), "x").unwrap();
         symlink("real", dir.path().join("link")).unwrap();
         symlink("real/x.tgz", dir.path().join("x.tgz")).unwrap();
-        assert!(content(&dir.path().join("link"), Sort::Folder).is_err());
-        assert!(content(&dir.path().join("x.tgz"), Sort::Archive).is_err());
-        assert!(content(&dir.path().join("real"), Sort::Archive).is_err());
-        assert!(content(&dir.path().join("real/x.tgz"), Sort::Folder).is_err());
+        assert!(now(&dir.path().join("link"), Sort::Folder).is_err());
+        assert!(now(&dir.path().join("x.tgz"), Sort::Archive).is_err());
+        assert!(now(&dir.path().join("real"), Sort::Archive).is_err());
+        assert!(now(&dir.path().join("real/x.tgz"), Sort::Folder).is_err());
         let package = |content: String| LocalPackage {
             path: dir.path().join("real/x.tgz").to_str().unwrap().to_owned(),
             sort: Sort::Archive,
             content,
         };
-        let now = content(&dir.path().join("real/x.tgz"), Sort::Archive).unwrap();
-        assert!(matches!(fetch(&package(now)).unwrap(), Content::Archive(bytes) if bytes == b"x"));
+        let hash = now(&dir.path().join("real/x.tgz"), Sort::Archive).unwrap();
+        let mut found = Found::at(&dir.path().join("real")).unwrap();
+        found.id.inode += 1;
+        assert!(content(&found, Sort::Folder).is_err_and(|e| e.to_string().contains("changed")));
+        assert!(matches!(fetch(&package(hash)).unwrap(), Content::Archive(bytes) if bytes == b"x"));
         assert!(fetch(&package("0".repeat(64))).is_err_and(|e| e.to_string().contains("changed")));
     }
 }
