@@ -2,12 +2,15 @@
 
 use std::process::Command;
 
+use serde_json::json;
+
 use crate::Case;
 use crate::projects::{jitbox, paste, text};
+use crate::support::web::wheels_in;
 use crate::support::{Carrier, Done, Home, Lane, run};
 
 pub const CASES: &[Case] = &[
-    Case::new("npm", npm),
+    Case::new("npm", npm).on(|lane| ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
     Case::new("npm_archive", npm_archive).on(is_podman),
     Case::new("pypi", pypi).on(is_podman),
     Case::new("wheel", wheel).on(is_podman),
@@ -66,15 +69,13 @@ fn npm(lane: &'static Lane) {
     let back = shim(&home, "npx-safe", &["-y", "-p", &format!("file:{}/tool", text(&home.dir)), "tool", "a b"]).ok();
     assert_eq!((back.text().as_str(), &made), (first, &records(&home)));
     // Of older contents nothing is left but one.
-    for says in ["third", "fourth"] {
-        npm_package(&home, says);
-        assert_eq!(shim(&home, "npx-safe", &line).ok().text(), first.replace("first", says));
-        assert_eq!(home.records().len(), 2);
-    }
+    npm_package(&home, "third");
+    assert_eq!(shim(&home, "npx-safe", &line).ok().text(), first.replace("first", "third"));
+    assert_eq!(home.records().len(), 2);
     // Beside a package of the registry; through a link; from elsewhere.
     std::os::unix::fs::symlink(home.dir.join("tool"), home.dir.join("link")).unwrap();
     let linked = shim(&home, "npx-safe", &["-y", "-p", "./link", "-p", "is-even@1.0.0", "tool"]).ok();
-    assert!(linked.text().starts_with("fourth true "), "{}", linked.words());
+    assert!(linked.text().starts_with("third true "), "{}", linked.words());
     let local = format!("local:{}", text(&home.dir.join("tool").canonicalize().unwrap()));
     jitbox(&home, &["deny", &local]).ok();
     let refused = shim(&home, "npx-safe", &["-y", "./link"]).ended(126);
@@ -150,15 +151,10 @@ fn pypi(lane: &'static Lane) {
 
 fn wheel(lane: &'static Lane) {
     let home = Home::warmed(lane, Carrier::Chosen, &[]);
-    let make = "import sys, zipfile\nwith zipfile.ZipFile(sys.argv[1], 'w') as z:\n\
-                \x20   d = 'hello_tool-2.0.dist-info/'\n\
-                \x20   z.writestr('hello_tool.py', 'def main(): print(\"from a wheel\")')\n\
-                \x20   z.writestr(d + 'METADATA', 'Metadata-Version: 2.1\\nName: hello-tool\\nVersion: 2.0\\n')\n\
-                \x20   z.writestr(d + 'WHEEL', 'Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n')\n\
-                \x20   z.writestr(d + 'entry_points.txt', '[console_scripts]\\nhello-tool = hello_tool:main\\n')\n\
-                \x20   z.writestr(d + 'RECORD', '')\n";
+    let files = json!({ "hello_tool.py": "def main(): print('from a wheel')" });
+    let wheel = json!({ "name": "hello-tool", "version": "2.0", "files": files, "main": "hello_tool:main" });
+    wheels_in(&home.dir, &json!([wheel]));
     let file = home.dir.join("hello_tool-2.0-py3-none-any.whl");
-    assert!(Command::new("python3").args(["-c", make]).arg(&file).status().unwrap().success());
     home.own(&file);
     let line = ["./hello_tool-2.0-py3-none-any.whl"];
     paste(&home, &shim(&home, "uvx-safe", &line).ended(126));
