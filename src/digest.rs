@@ -13,7 +13,12 @@ pub fn short(bytes: &[u8]) -> String {
 
 /// The SHA-256 of `bytes`, in hexadecimal.
 pub fn full(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(Sha256::new_with_prefix(bytes))
+}
+
+/// What a SHA-256 comes to, in hexadecimal.
+pub fn hex(hash: Sha256) -> String {
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The SHA-512 of `bytes` as npm writes it (W3C, "Subresource Integrity").

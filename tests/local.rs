@@ -5,10 +5,11 @@ use std::process::Command;
 use serde_json::json;
 
 use crate::Case;
-use crate::projects::{jitbox, paste, text};
+use crate::projects::{is_podman, jitbox, paste, text};
 use crate::support::web::wheels_in;
 use crate::support::{Carrier, Done, Home, Lane, run};
 
+/// What is special about most of them happens on the host.
 pub const CASES: &[Case] = &[
     Case::new("npm", npm).on(|lane| ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
     Case::new("npm_archive", npm_archive).on(is_podman),
@@ -16,11 +17,6 @@ pub const CASES: &[Case] = &[
     Case::new("wheel", wheel).on(is_podman),
     Case::new("refusals", refusals).on(is_podman),
 ];
-
-/// What is special about the others happens on the host.
-fn is_podman(lane: &Lane) -> bool {
-    lane.name == "podman"
-}
 
 const PACKAGE: &str = r#"{"name": "tool", "version": "1.2.3", "bin": "tool.js", "dependencies": {"is-odd": "3.0.1"},
     "scripts": {"prepare": "echo >> tool.js 'ran'", "postinstall": "echo >> tool.js 'ran'"}}"#;

@@ -13,7 +13,7 @@ pub const CASES: &[Case] = &[
     Case::new("refusals", refusals).on(is_podman),
 ];
 
-fn is_podman(lane: &Lane) -> bool {
+pub fn is_podman(lane: &Lane) -> bool {
     lane.name == "podman"
 }
 

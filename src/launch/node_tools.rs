@@ -96,13 +96,13 @@ fn package(launcher: Launcher, word: &str) -> Result<NpmSpec> {
     Ok(spec)
 }
 
-/// Only npm reads git repositories, archives and other protocols as npx does; the others have
-/// rules of their own, which are not understood here.
+/// Whether it looks like a repository, an archive, a path or an address.
 fn is_special(word: &str) -> bool {
     let bare = without_scope(word);
     bare.contains(['/', ':', '#', '\\']) || [".tgz", ".tar", ".tar.gz"].iter().any(|end| bare.ends_with(end))
 }
 
+/// The refusal of what only npm reads as npx does: the others have rules of their own for it, which are not understood here.
 fn own_rules(launcher: Launcher, word: &str) -> Error {
     let (word, tool) = (shown(word), launcher.name());
     Error::refused(format!("`{word}` is no package of the registry, and {tool} has its own rules for such names"))

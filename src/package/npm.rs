@@ -285,9 +285,7 @@ fn source(spec: &str, text: &str) -> Result<Source> {
             Ok(Source::Archive(url))
         }
         "git+http" | "git+https" => git(&body["git+".len()..], hash, text),
-        "git+file" => Err(Error::refused(format!("`{}` is a git repository on this machine", shown(text)))
-            .because("only repositories at http and https addresses can be read")
-            .hint("name the folder itself: `./folder`")),
+        "git+file" => Err(source::refuse_git_file(text)),
         "git" => Err(Error::refused(format!("`{}` uses git's own protocol, which protects nothing", shown(text)))
             .hint("write git+https://host/owner/repository")),
         scheme if scheme.ends_with("ssh") || is_scp(spec) => Err(source::refuse_ssh(text)),

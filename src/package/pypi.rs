@@ -258,18 +258,11 @@ fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
             None => malformed(text, "there is a space in its address"),
         });
     }
-    let (spec, extras) = match spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')) {
-        Some((spec, inner)) => (spec, parse_extras(inner).ok_or_else(|| malformed(text, "its extras can't be read"))?),
-        None => (spec, Vec::new()),
-    };
+    let (spec, extras) = extras_behind(spec, text)?;
     let source = match scheme {
         "http" | "https" => archive(spec, text)?,
         "git+http" | "git+https" => git(&spec["git+".len()..], text)?,
-        "git+file" => {
-            return Err(Error::refused(format!("`{}` is a git repository on this machine", shown(text)))
-                .because("only repositories at http and https addresses can be read")
-                .hint("name the folder itself: `./folder`"));
-        }
+        "git+file" => return Err(source::refuse_git_file(text)),
         "git+ssh" | "ssh" => return Err(source::refuse_ssh(text)),
         _ => {
             return Err(Error::usage(format!("`{}` is an address that uv knows no way to", shown(text)))
@@ -279,12 +272,19 @@ fn read_source(spec: &str, text: &str) -> Result<Option<Sourced>> {
     Ok(Some(Sourced { source, extras }))
 }
 
+/// Splits the extras off that stand behind an address or a path.
+fn extras_behind<'a>(spec: &'a str, text: &str) -> Result<(&'a str, Vec<String>)> {
+    match spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')) {
+        Some((spec, inner)) => {
+            Ok((spec, parse_extras(inner).ok_or_else(|| malformed(text, "its extras can't be read"))?))
+        }
+        None => Ok((spec, Vec::new())),
+    }
+}
+
 /// What is on this machine, perhaps with extras behind it.
 fn local(spec: &str, sort: Sort, text: &str) -> Result<Sourced> {
-    let (path, extras) = match spec.strip_suffix(']').and_then(|s| s.rsplit_once('[')) {
-        Some((path, inner)) => (path, parse_extras(inner).ok_or_else(|| malformed(text, "its extras can't be read"))?),
-        None => (spec, Vec::new()),
-    };
+    let (path, extras) = extras_behind(spec, text)?;
     // uv has no `~`, reads brackets and semicolons as parts of a requirement, and splits `--with` at commas.
     if path.starts_with('~') || path.contains(['[', ']', ';', ',']) {
         return Err(malformed(text, "it has characters that stand for something else")

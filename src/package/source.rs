@@ -248,6 +248,13 @@ pub(super) fn subdirectory(text: &str) -> Option<String> {
     (!parts.is_empty() && parts.iter().all(plain)).then(|| parts.join("/"))
 }
 
+/// The refusal of a repository on this machine.
+pub(super) fn refuse_git_file(text: &str) -> Error {
+    Error::refused(format!("`{}` is a git repository on this machine", shown(text)))
+        .because("only repositories at http and https addresses can be read")
+        .hint("name the folder itself: `./folder`")
+}
+
 /// The refusal of a repository that only ssh reaches.
 pub(super) fn refuse_ssh(text: &str) -> Error {
     Error::refused(format!("`{}` is reached by ssh, whose keys no box is given", shown(text)))

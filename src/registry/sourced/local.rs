@@ -13,6 +13,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use sha2::{Digest, Sha256};
 
 use super::{Content, MAX_ENTRIES, MAX_UNPACKED};
+use crate::digest;
 use crate::error::{Doing, Error, Result};
 use crate::package::local::{LocalPackage, Sort};
 use crate::policy::paths::{Found, Id};
@@ -66,7 +67,7 @@ impl Hash {
     }
 
     fn text(self) -> String {
-        self.0.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+        digest::hex(self.0)
     }
 }
 
