@@ -25,6 +25,25 @@ apt_install() { # PACKAGE…
     -o Dpkg::Options::=--force-unsafe-io "$@"
 }
 
+toolchain_says() { # KEY: its words in rust-toolchain.toml
+  sed -n "s/^$1 = //p" rust-toolchain.toml | tr -d '[]",'
+}
+
+# Installs what rust-toolchain.toml asks for and is not here; rustup itself may have been told not to (RUSTUP_AUTO_INSTALL=0).
+rust_toolchain() {
+  local targets components target component lib options=()
+  have rustup || return 0 # a Rust that came another way is taken as it is
+  read -ra targets <<<"$(toolchain_says targets)"
+  read -ra components <<<"$(toolchain_says components)"
+  lib=$(rustc --print sysroot 2>/dev/null || true)/lib/rustlib
+  for target in "${targets[@]}"; do
+    if [ ! -d "$lib/$target/lib" ]; then options+=(--target "$target"); fi
+  done
+  [ ${#options[@]} -gt 0 ] || return 0
+  for component in "${components[@]}"; do options+=(--component "$component"); done
+  rustup toolchain install "$(toolchain_says channel)" --profile minimal --no-self-update "${options[@]}"
+}
+
 # The packages that building base images takes and that are not here. npm and pip may have come another way.
 missing_for_images() {
   local package
