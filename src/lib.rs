@@ -21,6 +21,7 @@ pub mod launch;
 pub mod package;
 pub mod plan;
 pub mod policy;
+pub mod probe;
 pub mod recipe;
 pub mod registry;
 pub mod session;

@@ -2,16 +2,18 @@
 //! run.
 
 pub mod grantee;
+pub mod images;
 mod kept;
 pub mod local;
 mod look;
 mod make;
-mod outdated;
+mod probe;
 mod program;
 pub mod project;
 mod question;
 mod requirements;
 mod secrets;
+pub mod update;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -36,6 +38,7 @@ use crate::policy::level::Level;
 use crate::policy::paths::Found;
 use crate::policy::{self, Asked, Parts, Policy, guard, paths};
 use crate::registry::settings::Settings;
+use crate::state::attempts::Why;
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::grants::Grants;
 use crate::state::{Layout, lock, runs, store};
@@ -107,7 +110,15 @@ impl<'a> Session<'a> {
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return Ok(record);
         }
-        self.make(launch, request).map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })
+        let made = self.make(launch, &request, Why::FirstStart);
+        let made = made.map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })?;
+        let Some((_, record)) = made else { return Err(Error::failed("there is a box, and it was not found")) };
+        boxes::activate(&self.layout, &record)?;
+        let outdated = if record.request.contents.is_empty() { Ok(()) } else { self.remove_outdated(&record) };
+        if let Err(e) = outdated.and_then(|()| self.trim(&record)) {
+            ui::note(&e.to_string());
+        }
+        Ok(record)
     }
 
     /// An image holds the guest of the jitbox that made it, and what its recipes asked for. After an
@@ -284,14 +295,14 @@ impl<'a> Session<'a> {
 
     /// The byte code of the line's program, where there is some that its box can read.
     pub fn compiled(&self, launch: &Launch, record: &BoxRecord, carrier: Carrier) -> Option<PathBuf> {
-        let dir = self.layout.compiled(&record.request.key());
+        let dir = self.layout.compiled(&record.place());
         let packaged = program::path(launch, record).is_ok_and(|path| program::is_packaged(&path));
         (carrier != Carrier::Stream && packaged && dir.is_dir()).then_some(dir)
     }
 
     /// Removes a box's byte code; false if there is none.
     fn forget_compiled(&self, record: &BoxRecord) -> bool {
-        let dir = self.layout.compiled(&record.request.key());
+        let dir = self.layout.compiled(&record.place());
         dir.is_dir() && store::remove_folder(&dir).is_ok()
     }
 

@@ -3,8 +3,10 @@
 //! standard error: short, lower case, and without the word "error" when nothing failed, because
 //! some clients take any such line for a failure.
 
+use std::cell::RefCell;
 use std::io::Write;
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 use crate::error::Error;
 
@@ -70,6 +72,7 @@ pub fn answer(text: &str) {
 pub struct Progress {
     spinner: Option<indicatif::ProgressBar>,
     what: String,
+    begun: RefCell<Vec<(String, Instant)>>,
 }
 
 impl Progress {
@@ -80,13 +83,13 @@ impl Progress {
             // The default style is a bar's, which shows no message.
             let style = indicatif::ProgressStyle::default_spinner();
             let spinner = indicatif::ProgressBar::with_draw_target(None, target).with_style(style);
-            spinner.enable_steady_tick(std::time::Duration::from_millis(120));
+            spinner.enable_steady_tick(Duration::from_millis(120));
             spinner
         });
         if spinner.is_none() {
-            note(&format!("{what} (first start only)"));
+            note(what);
         }
-        let progress = Self { spinner, what: what.to_owned() };
+        let progress = Self { spinner, what: what.to_owned(), begun: RefCell::default() };
         progress.phase("resolving");
         progress
     }
@@ -94,9 +97,17 @@ impl Progress {
     /// Says which part it is at.
     pub fn phase(&self, phase: &str) {
         tracing::debug!(what = self.what, "{phase}");
+        self.begun.borrow_mut().push((phase.to_owned(), Instant::now()));
         if let Some(spinner) = &self.spinner {
             spinner.set_message(plain(&format!("{}: {phase}", self.what)));
         }
+    }
+
+    /// How long each part took, up to now.
+    pub fn took(&self) -> Vec<(String, Duration)> {
+        let begun = self.begun.borrow();
+        let ends = begun.iter().skip(1).map(|(_, next)| *next).chain([Instant::now()]);
+        begun.iter().zip(ends).map(|((phase, begun), end)| (phase.clone(), end - *begun)).collect()
     }
 }
 

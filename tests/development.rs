@@ -4,15 +4,16 @@
 use std::fmt::Write;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::Case;
 use crate::support::mcp::Client;
+use crate::support::web::Web;
 use crate::support::{Home, Lane, run};
 
 pub const CASES: &[Case] = &[Case::new("each", each).by_hand().on(|lane| lane.name == "podman-rootless")];
 
-/// One server; `${dir}` is a project.
+/// One server; `${dir}` is a project, `${web}` a service that stands for its own.
 #[derive(Deserialize)]
 struct Server {
     line: Vec<String>,
@@ -33,10 +34,9 @@ struct Server {
 
 fn each(lane: &'static Lane) {
     let servers: Vec<Server> = serde_json::from_str(include_str!("data/development.json")).unwrap();
-    let mut text = String::new();
-    let mut failed = Vec::new();
+    let (web, mut text, mut failed) = (service(), String::new(), Vec::new());
     for server in &servers {
-        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(lane, server)));
+        let tried = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| serve(lane, server, &web)));
         match tried {
             Ok(said) => text.push_str(&said),
             Err(_) => failed.push(server.line.join(" ")),
@@ -44,9 +44,26 @@ fn each(lane: &'static Lane) {
     }
     eprintln!("{text}");
     assert!(failed.is_empty(), "{failed:#?}");
+    for token in ["Bearer ctx7sk-none", "Bearer ntn_none"] {
+        assert!(web.tokens().iter().any(|seen| seen == token), "{token} has not arrived: {:?}", web.tokens());
+    }
 }
 
-fn serve(lane: &'static Lane, server: &Server) -> String {
+/// What the servers ask for that talk to a service, as far as the calls below need it.
+fn service() -> Web {
+    let web = Web::start_outside();
+    web.put("page.html", b"<html><body><h1>Hello</h1><p>from outside</p></body></html>".to_vec());
+    web.put("llms.txt", b"# Button\n\nHow to press it.\n".to_vec());
+    let library = json!({ "id": "/jitbox/jitbox", "title": "jitbox", "description": "Boxes", "totalSnippets": 1, "trustScore": 9 });
+    web.put("api/v2/libs/search", json!({ "results": [library] }).to_string().into_bytes());
+    web.put(
+        "v1/users/me",
+        json!({ "object": "user", "id": "1", "type": "bot", "name": "cow" }).to_string().into_bytes(),
+    );
+    web
+}
+
+fn serve(lane: &'static Lane, server: &Server, web: &Web) -> String {
     let home = Home::empty(lane);
     let dir = home.folder("project");
     let made = std::process::Command::new("sh").args(["-c", "git init -q -b main"]).current_dir(&dir).status().unwrap();
@@ -59,7 +76,7 @@ fn serve(lane: &'static Lane, server: &Server) -> String {
         std::fs::write(dir.join(file), content).unwrap();
     }
     home.own(&dir);
-    let fill = |word: &String| word.replace("${dir}", dir.to_str().unwrap());
+    let fill = |word: &String| word.replace("${dir}", dir.to_str().unwrap()).replace("${web}", &web.url);
     let mut text = String::new();
     let shown = |words: &[String]| {
         shell_words::join(words).replace("'${dir}", "~/project'").replace("~/project''", "~/project")
@@ -74,7 +91,8 @@ fn serve(lane: &'static Lane, server: &Server) -> String {
         if at == 1 && calls.is_empty() {
             break;
         }
-        let environment: Vec<&str> = server.env.iter().map(String::as_str).collect();
+        let environment: Vec<String> = server.env.iter().map(fill).collect();
+        let environment: Vec<&str> = environment.iter().map(String::as_str).collect();
         let mut client =
             Client::start(home.shim_with(&environment, &server.line[0], server.line[1..].iter().map(fill)));
         client.noisy = server.noisy;
@@ -90,8 +108,8 @@ fn serve(lane: &'static Lane, server: &Server) -> String {
             let arguments: Value = serde_json::from_str(&fill(&arguments.to_string())).unwrap();
             let said = client.call(tool, arguments.clone());
             assert!(said.contains(&fill(want)), "{tool}: {said}");
-            let short: String =
-                said.replace(dir.to_str().unwrap(), "~/project").split_whitespace().collect::<Vec<_>>().join(" ");
+            let short: String = said.replace(dir.to_str().unwrap(), "~/project").replace(&web.url, "http://service");
+            let short: String = short.split_whitespace().collect::<Vec<_>>().join(" ");
             let _ = writeln!(text, "  {tool} → {}", short.chars().take(90).collect::<String>());
         }
         let done = client.finish();

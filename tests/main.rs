@@ -34,6 +34,7 @@ mod state;
 mod support;
 mod terminal;
 mod transparency;
+mod updates;
 
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
@@ -73,6 +74,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("servers", servers::CASES),
     ("sources", sources::CASES),
     ("transparency", transparency::CASES),
+    ("updates", updates::CASES),
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
     ("grants", grants::CASES),

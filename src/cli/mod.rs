@@ -1,6 +1,7 @@
 //! Management commands, one file each.
 
 pub mod allow;
+pub mod attempts;
 pub mod completions;
 pub mod deny;
 pub mod doctor;
@@ -13,6 +14,7 @@ pub mod plan;
 mod reference;
 pub mod rm;
 pub mod state;
+pub mod update;
 mod whom;
 
 use std::ffi::OsString;
@@ -69,6 +71,50 @@ enum Command {
         /// Names as `jitbox ls` shows them
         #[arg(required = true)]
         names: Vec<String>,
+    },
+    /// Take newer versions, and say what is different in them
+    Update(update::Args),
+    /// Go back to the box before the last update, without a network
+    Rollback {
+        /// A name as `jitbox ls` shows it, or a package's
+        #[arg(value_name = "NAME")]
+        name: String,
+        /// The attempt to go back to, as `jitbox attempts` numbers them
+        #[arg(long, value_name = "NUMBER")]
+        to: Option<u32>,
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the attempts to make boxes, and what came of them
+    Attempts {
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+        /// A name as `jitbox ls` shows it, or a package's
+        #[arg(value_name = "NAME")]
+        name: Option<String>,
+    },
+    /// Print what npm, uv and the engine said while a box was made
+    Log {
+        /// Of which attempt; else the last one
+        #[arg(long, value_name = "NUMBER")]
+        attempt: Option<u32>,
+        /// A name as `jitbox ls` shows it, or a package's
+        #[arg(value_name = "NAME")]
+        name: String,
+    },
+    /// Print all that is known of a box
+    Inspect {
+        /// Machine-readable
+        #[arg(long)]
+        json: bool,
+        /// Start its MCP server without a network, and ask what it offers
+        #[arg(long)]
+        ask: bool,
+        /// A name as `jitbox ls` shows it, or a package's
+        #[arg(value_name = "NAME")]
+        name: String,
     },
     /// Say what is here, what was chosen and why, and what is missing
     Doctor {
@@ -180,6 +226,11 @@ pub fn main() -> ExitCode {
         Command::Deny(deny) => deny::run(&context, &deny),
         Command::Grants(show) => grants::run(&context, &show),
         Command::Ls { json } => ls::run(&context, json),
+        Command::Update(args) => update::run(&context, &args),
+        Command::Rollback { name, to, json } => update::roll_back(&context, &name, to, json),
+        Command::Attempts { name, json } => attempts::list(&context, name.as_deref(), json),
+        Command::Log { name, attempt } => attempts::log(&context, &name, attempt),
+        Command::Inspect { name, ask, json } => attempts::inspect(&context, &name, ask, json),
         Command::Rm { names } => rm::run(&context, &names),
         Command::Logs { json, last } => logs::run(&context, last, json),
         Command::History { json, package } => logs::history(&context, &package, json),

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use jitbox_guest::protocol::End;
 
-use super::{logs, rm};
+use super::logs;
 use crate::context::Context;
 use crate::engine::argv;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::exec::Cmd;
 use crate::package::shown;
 use crate::plan::User;
-use crate::session::Session;
+use crate::session::{Session, images};
 use crate::state::volumes::{self, VolumeRecord};
 use crate::state::{Layout, boxes};
 use crate::ui;
@@ -62,7 +62,8 @@ pub fn remove(session: &Session<'_>, volume: &VolumeRecord) -> Result<()> {
         let error = Error::failed(format!("what `{}` keeps is on another engine", volume.package));
         return Err(error.because(&volume.engine).hint("set engine in config.toml to that one"));
     }
-    let removed = rm::removed(&Cmd::engine(&session.engine, argv::remove_volume(&session.engine, &volume.name)))?;
+    let remove = Cmd::engine(&session.engine, argv::remove_volume(&session.engine, &volume.name));
+    let removed = images::removed(&remove, images::STILL_ENDING)?;
     let there = Cmd::engine(&session.engine, argv::volume_exists(&session.engine, &volume.name));
     // Somebody may have removed it behind our back.
     if let Err(words) = removed

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::lock::Lock;
 use super::template::{guest, template};
+use super::words::Words;
 use crate::engine::argv;
 use crate::engine::{Builder, Engine};
 use crate::error::{Doing, Error, Kind, Result};
@@ -77,6 +78,8 @@ pub struct Making<'a> {
     pub sources: Sources,
     /// Files of packages that are in no registry.
     pub archives: Vec<Archive>,
+    /// What is said meanwhile.
+    pub words: Words,
 }
 
 impl Making<'_> {
@@ -112,7 +115,7 @@ impl Making<'_> {
         let input = self.input(&self.wanted, &self.constraints, &self.archives);
         policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
-        let output = self.guarded(run, command, |command, run| {
+        let output = self.guarded("dependencies", run, command, |command, run| {
             command.output_of(&input, LOCK_LIMIT, |pid| run.owns(pid, Ends::WhenRemoved))
         })?;
         if !output.status.success() {
@@ -196,9 +199,11 @@ impl Making<'_> {
         let command = Cmd::engine(self.engine, argv::build(self.engine, &plan))
             .with_environment(argv::build_environment(self.engine));
         let name = run.name.clone();
-        let output = self.guarded(run, command, |command, run| {
+        let output = self.guarded("image", run, command, |command, run| {
             command.output_into(run.words()?, BUILD_LIMIT, |pid| run.owns(pid, Ends::Stopped))
         })?;
+        // Of a build, unlike of the other steps, there is nothing but words.
+        self.words.add("image", &output.stdout, &self.sources);
         if output.status.success() {
             if by_buildah {
                 Cmd::engine(self.engine, argv::remove_images(self.engine, &[base])).output(&[], LOOK_LIMIT)?;
@@ -237,6 +242,7 @@ impl Making<'_> {
     /// Has `work` run a command that a keeper ends and clears up after if it, or we, do not come to an end in good order.
     pub(super) fn guarded(
         &self,
+        step: &str,
         run: Run,
         command: Cmd,
         work: impl FnOnce(Cmd, &Run) -> Result<std::process::Output>,
@@ -250,6 +256,9 @@ impl Making<'_> {
         }])?;
         let command = command.with_environment(strays::mark(&run.name));
         let output = work(command, &run);
+        if let Ok(output) = &output {
+            self.words.add(step, &output.stderr, &self.sources);
+        }
         if output.as_ref().is_ok_and(|output| output.status.code().is_some()) {
             keeper.finish();
         } else {

@@ -1,7 +1,7 @@
 //! The lock: every package of the tree with its exact version and the hashes of its files.
 //! Pure; the text is what npm or uv wrote.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -55,6 +55,14 @@ impl Lock {
         entry.map(|entry| bins_of(entry.bin, name)).unwrap_or_default()
     }
 
+    /// npm: the packages with scripts that npm would run when it installs them; none if `text` is no lock.
+    pub fn scripted(text: &str) -> BTreeSet<String> {
+        let lock = serde_json::from_str::<PackageLock>(text).ok();
+        let entries = lock.into_iter().flat_map(|lock| lock.packages);
+        let scripted = entries.filter(|(_, entry)| entry.has_install_script);
+        scripted.filter_map(|(path, _)| Some(path.rsplit_once("node_modules/")?.1.to_owned())).collect()
+    }
+
     /// Whether some package of the tree is an MCP SDK: whatever depends on one is taken for a
     /// server, which ends when its input ends.
     pub fn has_mcp_sdk(&self, ecosystem: Ecosystem) -> bool {
@@ -81,6 +89,8 @@ struct Entry {
     link: bool,
     #[serde(default, rename = "inBundle")]
     in_bundle: bool,
+    #[serde(default, rename = "hasInstallScript")]
+    has_install_script: bool,
 }
 
 /// package-lock.json, version 3 (docs.npmjs.com, "package-lock.json").

@@ -2,7 +2,9 @@
 
 pub mod base;
 pub mod build;
+pub mod changes;
 pub mod compiled;
 pub mod lock;
 pub mod template;
 pub mod wheel;
+pub mod words;

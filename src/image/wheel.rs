@@ -35,14 +35,14 @@ impl Making<'_> {
 
     /// Builds a project: the wheel's name and content, as the project's own code gave them.
     pub fn wheel(&self, build: &Build) -> Result<(String, Vec<u8>)> {
-        let tools = self.step(self.tools_plan(), &self.input(&build.requires, "", &[]), TOOLS_LIMIT);
+        let tools = self.step("build tools", self.tools_plan(), &self.input(&build.requires, "", &[]), TOOLS_LIMIT);
         let tools = tools.and_then(|done| match done.status.success() {
             true => Ok(done.stdout),
             false => Err(unfinished("can't fetch what builds the package", done.status, &done.stderr)),
         })?;
         let folder = build.subdirectory.as_deref().unwrap_or(".");
         let input = framed(&[&build.files, &tools, folder.as_bytes(), build.pretend.as_bytes()]);
-        let done = self.step(self.wheel_plan(), &input, WHEEL_LIMIT)?;
+        let done = self.step("wheel", self.wheel_plan(), &input, WHEEL_LIMIT)?;
         if !done.status.success() {
             return Err(unfinished("the package could not be built", done.status, &done.stderr)
                 .hint("it is built without a network and without compilers; if PyPI has it, name it as PyPI does"));
@@ -54,12 +54,12 @@ impl Making<'_> {
         Ok((String::from_utf8_lossy(name).into_owned(), wheel[1..].to_vec()))
     }
 
-    fn step(&self, plan: Decided, input: &[u8], limit: Duration) -> Result<std::process::Output> {
+    fn step(&self, step: &str, plan: Decided, input: &[u8], limit: Duration) -> Result<std::process::Output> {
         let run = Run::begin(self.layout, self.engine)?;
         policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
         let plan = plan.named(&run.name);
         let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
-        self.guarded(run, command, |command, run| {
+        self.guarded(step, run, command, |command, run| {
             command.output_of(input, limit, |pid| run.owns(pid, Ends::WhenRemoved))
         })
     }

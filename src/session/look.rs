@@ -50,7 +50,7 @@ impl Session<'_> {
     }
 
     fn compile_program(&self, record: &BoxRecord, path: &str) -> Result<()> {
-        let dir = self.layout.compiled(&record.request.key());
+        let dir = self.layout.compiled(&record.place());
         store::remove_folder(&dir)?;
         let message = if record.mcp { FIRST_MESSAGE } else { "" };
         let argv = ["node", "-e", DRIVER, path, message];

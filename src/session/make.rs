@@ -1,5 +1,6 @@
 //! From a line without a box to its box: resolve, lock, build, record.
 
+use std::ffi::OsString;
 use std::str::FromStr;
 
 use pep440_rs::Version;
@@ -10,6 +11,7 @@ use crate::image::base::Base;
 use crate::image::build::{self, Making, Sources};
 use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
 use crate::image::template::guest_id;
+use crate::image::words::Words;
 use crate::launch::Launch;
 use crate::package::editable::Editable;
 use crate::package::npm::NpmRequest;
@@ -20,9 +22,14 @@ use crate::registry::sourced::pypi::{Build, Make};
 use crate::registry::sourced::{self, Archive, Sourcing};
 use crate::registry::trust::Trust;
 use crate::registry::{npm, npmrc, pypi};
+use crate::state::attempts::{Attempt, Phase, Why};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
 use crate::{recipe, ui};
+
+/// How long a word is at most that chooses what a program does, and how many there are.
+const LONGEST_VERB: usize = 20;
+const MOST_VERBS: usize = 2;
 
 /// What was decided on for a line that has no box yet.
 pub struct Resolved {
@@ -61,21 +68,73 @@ impl Resolved {
 }
 
 impl Session<'_> {
-    pub(super) fn make(&self, launch: &Launch, request: Request) -> Result<BoxRecord> {
-        let name = name_of(launch);
-        let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {name}"));
+    /// Makes a box in an attempt of which a record stays. Whoever holds the request's lock may; the box is not the
+    /// line's yet. `None` if it would be the one that there is.
+    pub(super) fn make(&self, launch: &Launch, request: &Request, why: Why) -> Result<Option<(Attempt, BoxRecord)>> {
+        let progress = ui::Progress::new(self.context.terminals.stderr, &doing(why, name_of(launch)));
         let sources = self.sources(launch)?;
         let mut resolved = self.resolve(launch, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
-        making.ensure_base(&progress)?;
-        build_wheels(&mut making, &mut resolved, &progress)?;
+        let active = boxes::find(&self.layout, request)?;
+        let mut attempt = Attempt::begin(&self.layout, request, why, active.as_ref())?;
+        let made = self.lock_tree(&mut making, &mut resolved, &progress);
+        if let (Ok(locked), Some(active)) = (&made, &active)
+            && active.is_made_of(&resolved.packages, locked)
+        {
+            attempt.remove(&self.layout)?;
+            return Ok(None);
+        }
+        let made = made.and_then(|locked| {
+            attempt.builds(&self.layout, making.image(&locked))?;
+            self.carry_out(launch, request, (&mut making, resolved, locked), &progress)
+        });
+        let made = made.map(|mut record| {
+            record.attempt = attempt.number;
+            // Of a name that was typed otherwise than the package calls itself only the first line knew.
+            let program = active.and_then(|active| active.default_program);
+            record.default_program =
+                program.filter(|name| record.programs.contains_key(name)).or(record.default_program);
+            progress.phase("compiling");
+            self.compile(launch, &record);
+            record
+        });
+        let phases = progress.took().into_iter().map(|(name, took)| Phase { name, ms: took.as_millis() as u64 });
+        let log = making.words.all();
+        attempt.end(&self.layout, phases.collect(), &log, &made)?;
+        let hinted = |e: Error| match log.is_empty() {
+            true => e,
+            false => e.hint(format!("jitbox log {}", shell_words::quote(&request.name()))),
+        };
+        Ok(Some((attempt, made.map_err(hinted)?)))
+    }
+
+    /// Decides on the whole tree.
+    pub(super) fn lock_tree(
+        &self,
+        making: &mut Making<'_>,
+        resolved: &mut Resolved,
+        progress: &ui::Progress,
+    ) -> Result<Lock> {
+        making.ensure_base(progress)?;
+        build_wheels(making, resolved, progress)?;
         progress.phase("resolving dependencies");
-        let locked = match (request.ecosystem, making.wanted.is_empty()) {
+        let locked = match (making.ecosystem, making.wanted.is_empty()) {
             // `uvx python`: an environment without packages.
             (Ecosystem::Pypi, true) => Lock::parse(Ecosystem::Pypi, String::new())?,
             _ => making.lock()?,
         };
         resolved.settle(&locked)?;
+        Ok(locked)
+    }
+
+    fn carry_out(
+        &self,
+        launch: &Launch,
+        request: &Request,
+        (making, resolved, locked): (&mut Making<'_>, Resolved, Lock),
+        progress: &ui::Progress,
+    ) -> Result<BoxRecord> {
+        let name = name_of(launch);
         progress.phase("building");
         making.sources.secret = self.logins_to_fetch(launch, &locked)?;
         making.build(&locked).map_err(|e| self.name_withheld(e, launch, &locked))?;
@@ -89,8 +148,8 @@ impl Session<'_> {
                 build::parse_programs(&self.programs(&image)?)?
             }
         };
-        let record = BoxRecord::new(
-            request,
+        let mut record = BoxRecord::new(
+            request.clone(),
             resolved.packages,
             image,
             making.base.clone(),
@@ -100,23 +159,16 @@ impl Session<'_> {
             mcp,
             (locked.packages, locked.text),
         );
-        progress.phase("compiling");
-        self.compile(launch, &record);
-        drop(progress);
-        boxes::keep_archives(&self.layout, &record.request, &making.archives)?;
-        boxes::activate(&self.layout, &record)?;
-        if !record.request.contents.is_empty()
-            && let Err(e) = self.remove_outdated(&record)
-        {
-            ui::note(&e.to_string());
-        }
+        record.verbs = verbs(launch);
+        boxes::keep_archives(&self.layout, request, &making.archives)?;
         Ok(record)
     }
 
     /// Makes the image of a known box again, from its own lock.
     pub fn remake(&self, launch: &Launch, record: &BoxRecord) -> Result<()> {
         let _lock = lock::take(&self.layout.lock(&record.request.key()), || {})?;
-        let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {} again", record.name()));
+        let again = format!("{} again", record.name());
+        let progress = ui::Progress::new(self.context.terminals.stderr, &doing(Why::FirstStart, &again));
         let sources = self.sources(launch)?;
         let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
         let secret = self.logins_to_fetch(launch, &locked)?;
@@ -131,6 +183,7 @@ impl Session<'_> {
             sources: Sources { secret, ..sources.1 },
             archives: boxes::archives(&self.layout, record)?,
             constraints: String::new(),
+            words: Words::default(),
         };
         making.ensure_base(&progress)?;
         progress.phase("building");
@@ -296,6 +349,7 @@ impl Session<'_> {
             name: image_word(launch),
             sources,
             archives: std::mem::take(&mut resolved.archives),
+            words: Words::default(),
         })
     }
 }
@@ -347,6 +401,29 @@ fn build_wheels(making: &mut Making<'_>, resolved: &mut Resolved, progress: &ui:
         making.wanted = resolved.wanted(making.ecosystem)?;
     }
     Ok(())
+}
+
+/// What is shown while a box is made.
+fn doing(why: Why, name: &str) -> String {
+    match why {
+        Why::FirstStart => format!("preparing {name} (first start only)"),
+        Why::Update => format!("updating {name}"),
+    }
+}
+
+/// The words that choose what a program with several modes does: those in front of the line's arguments that are
+/// nothing but lower-case letters and dashes. Neither a path nor a key looks like that.
+fn verbs(launch: &Launch) -> Vec<String> {
+    let word = |arg: &OsString| {
+        let text = arg.to_str()?;
+        let plain = text.len() <= LONGEST_VERB && text.starts_with(|c: char| c.is_ascii_lowercase());
+        let plain = plain && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
+        plain.then(|| text.to_owned())
+    };
+    if launch.command.is_some() || launch.call.is_some() {
+        return Vec::new();
+    }
+    launch.args.iter().map_while(word).take(MOST_VERBS).collect()
 }
 
 /// The name of the line's box, for people.

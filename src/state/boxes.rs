@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, store};
+use super::{Layout, attempts, store};
 use crate::digest;
 use crate::engine::Architecture;
 use crate::error::{Error, Result};
-use crate::image::lock::Locked;
+use crate::image::lock::{Lock, Locked};
 use crate::image::template::guest_id;
 use crate::launch::Launch;
 use crate::launch::project::Local;
@@ -92,6 +92,14 @@ impl Request {
         self.contents != other.contents && same == *other
     }
 
+    /// The name that people know its box by.
+    pub fn name(&self) -> String {
+        match &self.local {
+            Some(folder) => grant::local(&folder.root),
+            None => name(&self.packages),
+        }
+    }
+
     /// The name of its record.
     pub fn key(&self) -> String {
         // A struct of strings always serialises.
@@ -119,6 +127,12 @@ pub struct BoxRecord {
     pub base: String,
     /// Debian packages in the image.
     pub apt: Vec<String>,
+    /// The attempt that it came of; 0 if that was not kept.
+    #[serde(default)]
+    pub attempt: u32,
+    /// The words in front of the arguments of the line that it was made for: `stdio`, or `server start`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub verbs: Vec<String>,
     /// The program that the line means when it names no command.
     pub default_program: Option<String>,
     /// Every executable, and the package that provides it where that is known.
@@ -157,6 +171,8 @@ impl BoxRecord {
             guest,
             base,
             apt,
+            attempt: 0,
+            verbs: Vec::new(),
             default_program,
             programs,
             mcp,
@@ -168,9 +184,19 @@ impl BoxRecord {
 
     /// The name that people know it by.
     pub fn name(&self) -> String {
-        match &self.request.local {
-            Some(folder) => grant::local(&folder.root),
-            None => name(&self.request.packages),
+        self.request.name()
+    }
+
+    /// Whether a box of these would be the same.
+    pub fn is_made_of(&self, packages: &[PinnedPackage], locked: &Lock) -> bool {
+        self.packages == packages && self.lock == locked.text
+    }
+
+    /// The name of what is kept for this very box, and not for the one that takes its place.
+    pub fn place(&self) -> String {
+        match self.attempt {
+            0 | 1 => self.request.key(),
+            number => format!("{}-{number}", self.request.key()),
         }
     }
 }
@@ -221,11 +247,21 @@ pub fn activate(layout: &Layout, record: &BoxRecord) -> Result<()> {
     store::write(&layout.box_record(&record.request.key()), record)
 }
 
+/// The images of a box, and of the boxes that it took the place of.
+pub fn images(layout: &Layout, record: &BoxRecord) -> Result<Vec<String>> {
+    let made = attempts::of(layout, &record.request)?.into_iter().filter_map(|attempt| attempt.image);
+    let mut images: Vec<String> = made.chain([record.image.clone()]).collect();
+    images.sort();
+    images.dedup();
+    Ok(images)
+}
+
 /// Forgets a box.
 pub fn forget(layout: &Layout, record: &BoxRecord) -> Result<()> {
     store::remove(&layout.box_record(&record.request.key()))?;
     store::remove(&layout.told(&record.request.key()))?;
-    store::remove_folder(&layout.compiled(&record.request.key()))?;
+    attempts::forget(layout, &record.request)?;
+    store::remove_folder(&layout.compiled(&record.place()))?;
     store::remove_folder(&layout.archives(&record.request.key()))
 }
 

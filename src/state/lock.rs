@@ -10,6 +10,11 @@ use crate::error::{Doing, Result};
 #[derive(Debug)]
 pub struct Lock(#[expect(dead_code, reason = "held for its lock")] File);
 
+/// Whether somebody has the lock at `path`.
+pub fn is_held(path: &Path) -> bool {
+    File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Takes the lock at `path`. `waiting` is called once if somebody else has it.
 pub fn take(path: &Path, waiting: impl FnOnce()) -> Result<Lock> {
     private_dir(path.parent().unwrap_or(Path::new("/")))?;

@@ -1,9 +1,10 @@
 //! What is kept on disk, all of it under `$XDG_DATA_HOME/jitbox`:
 //!
 //! ```text
+//! attempts/KEY/       the attempts to make one box: N.json, with its box, and N.log, what was said meanwhile
 //! archives/KEY/       packages of one box that are in no registry, for making its image again
 //! boxes/KEY.json      one box: what was asked for, its lock, its image, how to start it
-//! compiled/KEY/       the byte code of one box's program
+//! compiled/KEY/       the byte code of one box's program; of a later attempt's, compiled/KEY-N
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
 //! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket,
 //!                     a build's secrets; in the runtime directory if there is one
@@ -21,6 +22,7 @@
 //! Every file is written to a temporary one beside it, synced and renamed. A file that can't be
 //! read is set aside and made anew.
 
+pub mod attempts;
 pub mod boxes;
 pub mod grants;
 pub mod lock;
@@ -89,9 +91,29 @@ impl Layout {
         self.root.join("archives").join(key)
     }
 
-    /// The folder of the byte code of a box's program.
-    pub fn compiled(&self, key: &str) -> PathBuf {
-        self.root.join("compiled").join(key)
+    /// The folder of the byte code of a box's program, by its box's [`boxes::BoxRecord::place`].
+    pub fn compiled(&self, place: &str) -> PathBuf {
+        self.root.join("compiled").join(place)
+    }
+
+    /// The folder of all attempts.
+    pub fn attempts(&self) -> PathBuf {
+        self.root.join("attempts")
+    }
+
+    /// The folder of the attempts to make one box.
+    pub fn attempts_for(&self, key: &str) -> PathBuf {
+        self.attempts().join(key)
+    }
+
+    /// One attempt.
+    pub fn attempt(&self, key: &str, number: u32) -> PathBuf {
+        self.attempts_for(key).join(format!("{number}.json"))
+    }
+
+    /// What was said during one attempt.
+    pub fn attempt_log(&self, key: &str, number: u32) -> PathBuf {
+        self.attempts_for(key).join(format!("{number}.log"))
     }
 
     /// The facts of one engine.

@@ -9,6 +9,7 @@ mod stdio;
 pub mod strays;
 mod terminal;
 
+use std::io::{PipeReader, PipeWriter};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
@@ -96,21 +97,32 @@ pub fn run_into(job: Job<'_>, output: OwnedFd) -> Result<Outcome> {
 /// is ended if it takes longer than `patience`.
 pub fn capture(job: Job<'_>, limit: usize, patience: Duration) -> Result<(Outcome, Vec<u8>)> {
     use std::io::Read;
+    converse(job, patience, move |input, output| {
+        drop(input);
+        let mut bytes = Vec::new();
+        let _ = output.take(limit as u64).read_to_end(&mut bytes);
+        bytes
+    })
+}
+
+/// Starts the box and has `talk` write its input and read its output. It is ended if it takes longer than `patience`;
+/// both ends are closed then.
+pub fn converse<T: Default + Send + 'static>(
+    job: Job<'_>,
+    patience: Duration,
+    talk: impl FnOnce(PipeWriter, PipeReader) -> T + Send + 'static,
+) -> Result<(Outcome, T)> {
     on_runtime(async {
         let doing = |e: std::io::Error| Error::failed("can't make a pipe").because(e);
-        let (mut out, stdout) = std::io::pipe().map_err(doing)?;
-        let null = std::fs::File::options().read(true).write(true).open("/dev/null").map_err(doing)?;
-        let streams =
-            Streams { stdin: null.try_clone().map_err(doing)?.into(), stdout: stdout.into(), stderr: null.into() };
-        let reader = std::thread::spawn(move || {
-            let mut bytes = Vec::new();
-            let _ = out.by_ref().take(limit as u64).read_to_end(&mut bytes);
-            bytes
-        });
+        let (stdin, input) = std::io::pipe().map_err(doing)?;
+        let (output, stdout) = std::io::pipe().map_err(doing)?;
+        let null = std::fs::File::options().write(true).open("/dev/null").map_err(doing)?;
+        let streams = Streams { stdin: stdin.into(), stdout: stdout.into(), stderr: null.into() };
+        let talker = std::thread::spawn(move || talk(input, output));
         let supervisor = Supervisor::start(job, streams).await?;
         let late = |_| Error::failed(format!("the box did not end within {} s", patience.as_secs()));
         let outcome = tokio::time::timeout(patience, supervisor.stay()).await.map_err(late)??;
-        Ok((outcome, reader.join().unwrap_or_default()))
+        Ok((outcome, talker.join().unwrap_or_default()))
     })
 }
 

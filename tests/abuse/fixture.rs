@@ -287,7 +287,7 @@ impl Host {
         std::fs::create_dir(&dir).unwrap();
         std::fs::set_permissions(dir.parent().unwrap(), PermissionsExt::from_mode(0o755)).unwrap();
         let mark = format!("{MARK}-{}", std::process::id());
-        let address = crate::registries::address();
+        let address = crate::support::web::address();
         let mut python = Command::new("python3");
         python.args(["-c", include_str!("host.py")]).arg(&dir).arg(&mark).arg(address.to_string());
         let mut process = python.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();

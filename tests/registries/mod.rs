@@ -9,7 +9,7 @@ mod redirect;
 mod server;
 mod traces;
 
-pub use server::{address, end};
+pub use server::end;
 
 use crate::Case;
 use crate::support::Lane;

@@ -10,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::server::{self, Registry};
 use super::traces::{self, Watch};
 use crate::support::lane::nothing_left;
+use crate::support::web::address;
 use crate::support::{Done, Home, Lane, run, wait_for};
 
 /// In the environment of whoever was given the secret by the user.
@@ -34,7 +35,7 @@ impl User {
 
     fn line(&self, environment: &[&str], program: &str, args: &[&str]) -> Command {
         let own = format!("HOME={}", self.dir.display());
-        let no_proxy = format!("NO_PROXY={}", server::address());
+        let no_proxy = format!("NO_PROXY={}", address());
         let all = [&[own.as_str(), &no_proxy, OWNER], environment].concat();
         let mut command = self.home.shim_with(&all, program, args);
         command.current_dir(self.home.dir.join("work"));

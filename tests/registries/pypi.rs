@@ -8,6 +8,7 @@ use base64::prelude::BASE64_STANDARD;
 use super::server::{self, Registry};
 use super::traces::{self, Watch};
 use crate::support::lane::nothing_left;
+use crate::support::web::address;
 use crate::support::{Done, Home, Lane, run};
 
 const OWNER: &str = "ACME_OWNER=1";
@@ -28,7 +29,7 @@ fn user(lane: &'static Lane, files: &[(&str, String)]) -> Home {
 
 fn line(home: &Home, environment: &[&str], program: &str, args: &[&str]) -> Command {
     let own = format!("HOME={}", home.dir.join("user").display());
-    let no_proxy = format!("NO_PROXY={}", server::address());
+    let no_proxy = format!("NO_PROXY={}", address());
     let all = [&[own.as_str(), &no_proxy, OWNER], environment].concat();
     let mut command = home.shim_with(&all, program, args);
     command.current_dir(home.dir.join("work"));

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use super::server::address;
+use crate::support::web::address;
 use crate::support::{Home, Lane, run};
 
 const TOKEN: &str = "acme-token-71c0d2";

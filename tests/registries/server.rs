@@ -1,11 +1,11 @@
 //! The registries: verdaccio and pypiserver, started once and ended with the tests.
 
-use std::net::{IpAddr, TcpListener, TcpStream, UdpSocket};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::support::web::wheels_in;
+use crate::support::web::{address, wheels_in};
 use crate::support::{run, wait_for};
 
 /// A registry that runs.
@@ -36,13 +36,6 @@ pub fn end() {
         let _ = running.shell.wait();
         let _ = std::fs::remove_dir_all(&running.dir);
     }
-}
-
-/// This machine's own address: where it would send a packet from. None is sent.
-pub fn address() -> IpAddr {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    socket.connect("203.0.113.1:9").expect("this machine has no route anywhere");
-    socket.local_addr().unwrap().ip()
 }
 
 /// A program that is installed into a folder of cargo's for tests, once for all runs.

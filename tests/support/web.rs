@@ -1,8 +1,8 @@
-//! A web server on the loopback: git repositories that the test makes, and files. Wheels, too.
+//! A web server: git repositories that the test makes, and files. Wheels, too.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, TcpListener, TcpStream, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -18,12 +18,23 @@ pub struct Web {
 struct State {
     files: BTreeMap<String, Vec<u8>>,
     seen: Vec<String>,
+    tokens: Vec<String>,
     stopped: bool,
 }
 
 impl Web {
+    /// One on the loopback.
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        Self::start_at(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// One at the address that this machine has for others, where a box with a network reaches it.
+    pub fn start_outside() -> Self {
+        Self::start_at(address())
+    }
+
+    fn start_at(address: IpAddr) -> Self {
+        let listener = TcpListener::bind((address, 0)).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let root = tempfile::tempdir().unwrap();
         let state = Arc::new(Mutex::new(State::default()));
@@ -56,9 +67,21 @@ impl Web {
         self.state.lock().unwrap().seen.clone()
     }
 
+    /// The `Authorization` headers so far.
+    pub fn tokens(&self) -> Vec<String> {
+        self.state.lock().unwrap().tokens.clone()
+    }
+
     pub fn stop(&self) {
         self.state.lock().unwrap().stopped = true;
     }
+}
+
+/// This machine's own address: where it would send a packet from. None is sent.
+pub fn address() -> IpAddr {
+    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+    socket.connect("203.0.113.1:9").expect("this machine has no route anywhere");
+    socket.local_addr().unwrap().ip()
 }
 
 /// A repository with its work tree.
@@ -133,8 +156,11 @@ fn serve(stream: TcpStream, root: &Path, state: &Mutex<State>) {
         if reader.read_line(&mut header).unwrap_or(0) == 0 || header == "\r\n" {
             break;
         }
-        if let Some(value) = header.to_lowercase().strip_prefix("content-length:") {
-            length = value.trim().parse().unwrap_or(0);
+        let (name, value) = header.split_once(':').unwrap_or_default();
+        match name.to_lowercase().as_str() {
+            "content-length" => length = value.trim().parse().unwrap_or(0),
+            "authorization" => state.lock().unwrap().tokens.push(value.trim().to_owned()),
+            _ => {}
         }
     }
     let mut body = vec![0; length];
@@ -148,7 +174,7 @@ fn serve(stream: TcpStream, root: &Path, state: &Mutex<State>) {
         if state.stopped {
             return;
         }
-        state.files.get(words[1]).cloned()
+        state.files.get(words[1].split('?').next().unwrap()).cloned()
     };
     let found = found.or_else(|| {
         if let Some(repository) = words[1].strip_suffix("/info/refs?service=git-upload-pack") {
@@ -158,7 +184,15 @@ fn serve(stream: TcpStream, root: &Path, state: &Mutex<State>) {
         upload_pack(&root.join(&words[1].strip_suffix("/git-upload-pack")?[1..]), &[], &body)
     });
     let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
-    let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let kind = match body.first() {
+        Some(b'{') => "application/json",
+        Some(b'<') => "text/html",
+        _ => "application/octet-stream",
+    };
+    let head = format!(
+        "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
+        body.len()
+    );
     let stream = reader.get_mut();
     let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
 }

@@ -1,0 +1,108 @@
+//! Which images are still for something, and how the others go.
+
+use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
+
+use super::Session;
+use crate::engine::argv;
+use crate::error::Result;
+use crate::exec::{Cmd, last_words};
+use crate::image::build::image_exists;
+use crate::state::attempts::{self, Outcome};
+use crate::state::boxes::{self, BoxRecord};
+use crate::ui;
+
+/// How long an engine may take to remove an image.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// How long the container of a program that has ended may be in the way.
+pub const STILL_ENDING: Duration = Duration::from_secs(5);
+
+impl Session<'_> {
+    /// Forgets a box and what came before it, with their images. What can't be removed is said.
+    pub fn discard(&self, record: &BoxRecord) -> Result<()> {
+        let images = boxes::images(&self.layout, record)?;
+        boxes::forget(&self.layout, record)?;
+        let needed = self.needed_images()?;
+        for image in images.iter().filter(|image| !needed.contains(*image)) {
+            if let Err(words) = self.remove_image(image, STILL_ENDING)? {
+                ui::note(&format!("the image `{image}` stays: {words}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the boxes of older contents than those of `newest` and the one before: of a package on this machine that
+    /// has been edited since. One whose image is in use stays until the next time.
+    pub(super) fn remove_outdated(&self, newest: &BoxRecord) -> Result<()> {
+        let all = boxes::all(&self.layout)?;
+        let mut older: Vec<&BoxRecord> =
+            all.iter().filter(|record| record.request.has_other_contents(&newest.request)).collect();
+        older.sort_by_key(|record| std::cmp::Reverse(record.created));
+        for record in older.into_iter().skip(1) {
+            let shared = all.iter().any(|other| other.image == record.image && other.request != record.request);
+            if shared || self.remove_image(&record.image, Duration::ZERO)?.is_ok() {
+                boxes::forget(&self.layout, record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what was made for `active`'s line before the box that it took the place of, boxes that were not taken, and
+    /// attempts that were ended from outside, with their images. What is in use stays until the next time. Whoever holds
+    /// the line's lock may.
+    pub(super) fn trim(&self, active: &BoxRecord) -> Result<()> {
+        let attempts = attempts::of(&self.layout, &active.request)?;
+        let before = attempts::before(&attempts, active);
+        let kept = [Some(active), before].into_iter().flatten();
+        let kept: Vec<(u32, &str)> = kept.map(|record| (record.attempt, &*record.image)).collect();
+        let of_others: BTreeSet<String> = boxes::all(&self.layout)?.into_iter().map(|record| record.image).collect();
+        for attempt in attempts.iter().filter(|attempt| kept.iter().all(|(number, _)| *number != attempt.number)) {
+            let needed = |image: &str| kept.iter().any(|(_, kept)| *kept == image) || of_others.contains(image);
+            let gone = match attempt.image.as_deref().filter(|image| !needed(image)) {
+                Some(image) => self.remove_image(image, Duration::ZERO)?.is_ok(),
+                None => true,
+            };
+            if gone && !attempt.came_to_nothing() {
+                attempt.remove(&self.layout)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The images of all boxes, and of those that there is a way back to.
+    fn needed_images(&self) -> Result<BTreeSet<String>> {
+        let active = boxes::all(&self.layout)?.into_iter().map(|record| record.image);
+        let attempts = attempts::all(&self.layout)?.into_iter().filter(|attempt| attempt.outcome == Outcome::Made);
+        let made = attempts.filter_map(|attempt| attempt.made).map(|record| record.image);
+        Ok(active.chain(made).collect())
+    }
+
+    /// Removes an image if it is there; if that fails, says in the engine's words why. The engine may still be busy with
+    /// the container of a program that has just ended: for so long it is asked again.
+    fn remove_image(&self, image: &str, patience: Duration) -> Result<Result<(), String>> {
+        if !image_exists(&self.engine, image)? {
+            return Ok(Ok(()));
+        }
+        removed(&Cmd::engine(&self.engine, argv::remove_images(&self.engine, &[image.to_owned()])), patience)
+    }
+}
+
+/// Runs a command that removes something.
+pub fn removed(command: &Cmd, patience: Duration) -> Result<Result<(), String>> {
+    let until = Instant::now() + patience;
+    loop {
+        let output = command.output(&[], LIMIT)?;
+        if output.status.success() {
+            return Ok(Ok(()));
+        }
+        let words = last_words(&output.stderr);
+        // docker: "container X is using its referenced image"; podman: "image is in use by a
+        // container"; nerdctl: "image is being used by running container X".
+        let in_use = ["using", "in use", "used by"].iter().any(|said| words.contains(said));
+        if !in_use || Instant::now() > until {
+            return Ok(Err(words));
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}

@@ -1,0 +1,224 @@
+//! Newer versions for a box, and the way back.
+
+use std::ffi::OsString;
+
+use serde::Serialize;
+
+use super::Session;
+use crate::error::{Error, Result};
+use crate::image::build::image_exists;
+use crate::image::changes::{Moved, moved};
+use crate::image::lock::Lock;
+use crate::launch::{Launch, Launcher, Tighten};
+use crate::package::npm::NpmSpec;
+use crate::package::pypi::PypiSpec;
+use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
+use crate::policy::level::Level;
+use crate::probe::{self, Answers, Changed};
+use crate::state::attempts::{self, Attempt, Why};
+use crate::state::boxes::{self, BoxRecord};
+use crate::state::lock;
+use crate::ui;
+
+/// What is different in a newer box.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Update {
+    /// The box's name.
+    pub name: String,
+    /// The attempt that it came of, if there was one.
+    pub attempt: Option<u32>,
+    /// The packages that the line names, as they were and as they are.
+    pub packages: Vec<Moved>,
+    /// All others of the tree.
+    pub dependencies: Vec<Moved>,
+    /// Packages with scripts that the box had not. They do not run.
+    pub scripts: Vec<String>,
+    /// What the server offers now and did not, or otherwise.
+    pub offers: Vec<Changed>,
+    /// Why what it offers could not be compared.
+    pub not_asked: Option<String>,
+}
+
+impl Update {
+    fn between(old: &BoxRecord, new: &BoxRecord) -> Self {
+        let named = |name: &str| new.packages.iter().any(|package| package.name() == name);
+        let (packages, dependencies) = moved(&old.tree, &new.tree).into_iter().partition(|moved| named(&moved.name));
+        let had = Lock::scripted(&old.lock);
+        let scripts = Lock::scripted(&new.lock).into_iter().filter(|name| !had.contains(name)).collect();
+        let (offers, not_asked, attempt) = (Vec::new(), None, Some(new.attempt));
+        Self { name: new.name(), attempt, packages, dependencies, scripts, offers, not_asked }
+    }
+}
+
+/// How an update is to be made.
+#[derive(Debug, Clone, Copy)]
+pub struct How {
+    /// Only says what there is.
+    pub check: bool,
+    /// At level strict: takes it though the server offers something else now.
+    pub accept: bool,
+}
+
+impl Session<'_> {
+    /// Makes a newer box and takes it, if there is something newer and it passes; `None` if there is nothing.
+    pub fn update(&self, record: &BoxRecord, how: How) -> Result<Option<Update>> {
+        let launch = launch_of(record)?;
+        let request = self.request(&launch)?;
+        if request != record.request {
+            return Err(Error::refused(format!("`{}` would be another box now", record.name()))
+                .because("your settings of where packages come from, or of Python, have changed")
+                .hint("start its line again, and remove this one: jitbox ls"));
+        }
+        let waiting = || ui::note("waiting for somebody else who makes the same box");
+        let _lock = lock::take(&self.layout.lock(&request.key()), waiting)?;
+        let Some(active) = boxes::find(&self.layout, &request)? else {
+            return Err(Error::not_found(format!("`{}` is gone", record.name())).hint("jitbox ls"));
+        };
+        if how.check {
+            return self.look_for_newer(&launch, &active);
+        }
+        let Some((attempt, new)) = self.make(&launch, &request, Why::Update)? else { return Ok(None) };
+        let judged = self.judge(&launch, (&active, &new), how);
+        let update = match judged {
+            Ok(update) => update,
+            Err(e) => {
+                attempt.reject(&self.layout, &e)?;
+                self.trim(&active)?;
+                return Err(e);
+            }
+        };
+        boxes::activate(&self.layout, &new)?;
+        self.trim(&new)?;
+        Ok(Some(update))
+    }
+
+    /// Asks the registries only.
+    fn look_for_newer(&self, launch: &Launch, active: &BoxRecord) -> Result<Option<Update>> {
+        let progress = ui::Progress::new(self.context.terminals.stderr, &format!("looking at {}", active.name()));
+        let sources = self.sources(launch)?;
+        let mut resolved = self.resolve(launch, &sources.0)?;
+        let mut making = self.making(launch, &mut resolved, sources.1)?;
+        let locked = self.lock_tree(&mut making, &mut resolved, &progress)?;
+        if active.is_made_of(&resolved.packages, &locked) {
+            return Ok(None);
+        }
+        let mut new = active.clone();
+        (new.packages, new.tree, new.lock) = (resolved.packages, locked.packages, locked.text);
+        Ok(Some(Update { attempt: None, ..Update::between(active, &new) }))
+    }
+
+    /// Compares what both versions of a server offer. A newer one that does not answer where the older one did is not taken.
+    fn judge(&self, launch: &Launch, (active, new): (&BoxRecord, &BoxRecord), how: How) -> Result<Update> {
+        let mut update = Update::between(active, new);
+        if !new.mcp {
+            return Ok(update);
+        }
+        let before = self.answers(launch, active)?;
+        let after = self.answers(launch, new)?;
+        match (before, after) {
+            (Ok(before), Ok(after)) => update.offers = probe::changes(&before, &after),
+            (Err(_), Ok(_)) => update.not_asked = Some("the box that was in use did not answer".to_owned()),
+            (Err(_), Err(why)) => update.not_asked = Some(why),
+            (Ok(_), Err(why)) => {
+                return Err(Error::failed(format!("the newer `{}` does not answer, and was not taken", new.name()))
+                    .because(why)
+                    .hint(format!("jitbox attempts {}", shell_words::quote(&new.name()))));
+            }
+        }
+        let strict = Level::of(&self.config, &Tighten::default()) == Level::Strict;
+        if strict && !how.accept && !update.offers.is_empty() {
+            let changed: Vec<&str> = update.offers.iter().map(|changed| changed.name.as_str()).collect();
+            return Err(Error::refused(format!("the newer `{}` offers something else", new.name()))
+                .because(format!("another {}, at level strict", changed.join(", ")))
+                .hint(format!("jitbox update --accept {}", shell_words::quote(&new.name()))));
+        }
+        Ok(update)
+    }
+
+    fn answers(&self, launch: &Launch, record: &BoxRecord) -> Result<Result<Answers, String>> {
+        if !image_exists(&self.engine, &record.image)? {
+            return Ok(Err("its image is gone".to_owned()));
+        }
+        self.probe(launch, record)
+    }
+
+    /// What the box's server offers, asked now.
+    pub fn offered(&self, record: &BoxRecord) -> Result<Result<Answers, String>> {
+        self.answers(&launch_of(record)?, record)
+    }
+
+    /// Takes the box of an earlier attempt again: `number`, or the one that the active box took the place of.
+    pub fn roll_back(&self, record: &BoxRecord, number: Option<u32>) -> Result<BoxRecord> {
+        let _lock = lock::take(&self.layout.lock(&record.request.key()), || {})?;
+        let active = boxes::find(&self.layout, &record.request)?.unwrap_or_else(|| record.clone());
+        let attempts = attempts::of(&self.layout, &record.request)?;
+        let made = |number| attempts.iter().find(|attempt: &&Attempt| attempt.number == number)?.made.as_ref();
+        let found = match number {
+            Some(number) => made(number),
+            None => attempts::before(&attempts, &active),
+        };
+        let Some(found) = found else {
+            let what = match number {
+                Some(number) => format!("there is no box of attempt {number} of `{}`", record.name()),
+                None => format!("there is nothing before the box of `{}`", record.name()),
+            };
+            return Err(Error::not_found(what).hint(format!("jitbox attempts {}", shell_words::quote(&record.name()))));
+        };
+        if !image_exists(&self.engine, &found.image)? {
+            ui::note("its image is gone: the next start makes it again from its lock");
+        }
+        boxes::activate(&self.layout, found)?;
+        Ok(found.clone())
+    }
+}
+
+/// The line that the box was made for, without its arguments.
+fn launch_of(record: &BoxRecord) -> Result<Launch> {
+    let request = &record.request;
+    if request.local.is_some() || !request.contents.is_empty() {
+        return Err(Error::refused(format!("`{}` is of a folder of this machine", record.name()))
+            .because("that is read at each start")
+            .hint(format!(
+                "jitbox rm {}, and its next start asks for the newest",
+                shell_words::quote(&record.name())
+            )));
+    }
+    let parse = |text: &String| match request.ecosystem {
+        Ecosystem::Npm => NpmSpec::parse(text).map(PackageSpec::Npm),
+        Ecosystem::Pypi => PypiSpec::parse_command(text).map(PackageSpec::Pypi),
+    };
+    // A box that no line has without naming a command is resolved as for one of its commands.
+    let command = record.programs.keys().next().filter(|_| record.default_program.is_none());
+    Ok(Launch {
+        launcher: match request.ecosystem {
+            Ecosystem::Npm => Launcher::Npx,
+            Ecosystem::Pypi => Launcher::Uvx,
+        },
+        packages: request.packages.iter().map(parse).collect::<Result<_>>()?,
+        files: Vec::new(),
+        command: command.cloned(),
+        call: None,
+        args: record.verbs.iter().map(OsString::from).collect(),
+        python: request.python.clone(),
+        registry: request.registry.clone(),
+        prerelease: request.prerelease,
+        node_options: None,
+        tighten: Tighten::default(),
+        environment: Vec::new(),
+        local: None,
+    })
+}
+
+/// The boxes that a person means by a name.
+pub fn named(all: &[BoxRecord], name: &str) -> Result<Vec<BoxRecord>> {
+    let exactly: Vec<BoxRecord> = all.iter().filter(|record| record.name() == name).cloned().collect();
+    if !exactly.is_empty() {
+        return Ok(exactly);
+    }
+    let of_package = |record: &&BoxRecord| record.packages.first().map(PinnedPackage::name) == Some(name);
+    let found: Vec<BoxRecord> = all.iter().filter(of_package).cloned().collect();
+    match found.is_empty() {
+        true => Err(Error::not_found(format!("no box is called `{name}`")).hint("jitbox ls")),
+        false => Ok(found),
+    }
+}
