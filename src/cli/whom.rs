@@ -72,6 +72,9 @@ pub struct Kinds {
     /// How many processes and threads
     #[arg(long)]
     pids: Option<u32>,
+    /// Releases that are younger than the level, or config.toml, lets them be
+    #[arg(long)]
+    young: bool,
 }
 
 impl Whom {
@@ -210,6 +213,7 @@ impl Kinds {
         }
         all.extend(self.cpus.map(What::Cpus));
         all.extend(self.pids.map(What::Pids));
+        all.extend(self.young.then_some(What::Young));
         for what in &all {
             what.check().map_err(Error::usage)?;
             if let Some(name) = what.variable()
