@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::whom::{Kinds, Whom};
+use super::whom::{Kinds, Whom, note_about_boxes};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::policy::deny::Places;
@@ -50,9 +50,7 @@ pub fn run(context: &Context, said: &Allow) -> Result<ExitCode> {
     if all.iter().any(|what| matches!(what, What::Host(_) | What::Net(Net::Public))) {
         ui::note("no box can be limited to some hosts yet: this is kept, and until then the network is none");
     }
-    if all.contains(&What::Young) {
-        ui::note("a box that is there stays as it is; `jitbox rm` has it made anew");
-    }
+    note_about_boxes(&all);
     Ok(ExitCode::SUCCESS)
 }
 

@@ -20,6 +20,7 @@ use crate::session::grantee::{self, Grantee};
 use crate::session::{self, project};
 use crate::state::grants::{Grants, Holder};
 use crate::state::{Layout, boxes};
+use crate::ui;
 
 /// Whom a grant is for.
 #[derive(Debug, clap::Args)]
@@ -228,6 +229,13 @@ impl Kinds {
             }
         }
         Ok(all)
+    }
+}
+
+/// Says of what counts when a box is made that it does.
+pub fn note_about_boxes(all: &[What]) {
+    if all.contains(&What::Young) {
+        ui::note("a box that is there stays as it is; `jitbox rm` has it made anew");
     }
 }
 

@@ -101,3 +101,31 @@ pub fn explain(error: Error, launch: &Launch, cutoff: Option<&Cutoff>) -> Error 
 fn grant_of(package: String) -> Option<String> {
     Named { packages: vec![package], line: None }.young()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::{Launcher, Request, parse};
+
+    #[test]
+    fn a_tree_that_the_age_leaves_nothing_of() {
+        let launch = |launcher, spec: &str| match parse(launcher, &["-y", spec].map(Into::into)).unwrap() {
+            Request::Run(launch) => launch,
+            _ => panic!("it is a line"),
+        };
+        let cutoff = Cutoff { moment: "2026-01-31T00:00:00.000Z".into(), why: "why".into() };
+        let failed = |why: &str| Error::failed("can't resolve").because(why);
+        let npm = "npm error notarget No matching version found for d@1.0.0 with a date before 1/31/2026";
+        let plain = launch(Launcher::Npx, "p");
+        let error = explain(failed(npm), &plain, Some(&cutoff));
+        assert!(error.hints[0].contains("2026-01-31") && error.hints[1].contains("[packages] age"), "{error:?}");
+        let sourced = explain(failed(npm), &launch(Launcher::Npx, "o/r"), Some(&cutoff));
+        let command = &sourced.hints[1];
+        assert!(
+            command.starts_with("jitbox allow ") && command.contains("o/r") && command.ends_with(" --young"),
+            "{command}"
+        );
+        assert!(explain(failed("the network is down"), &plain, Some(&cutoff)).hints.is_empty());
+        assert!(explain(failed(npm), &plain, None).hints.is_empty());
+    }
+}
