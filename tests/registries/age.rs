@@ -269,6 +269,33 @@ pub fn pypi(lane: &'static Lane) {
     user.home.remove_boxes();
 }
 
+/// What a local project needs is as old as all else, unless its folder was granted younger releases.
+pub fn pypi_project(lane: &'static Lane) {
+    let home = Home::empty(lane);
+    let index = pypi_index(&home, true);
+    let user = User::new(lane, home, index.port);
+    let project = |needs: &str| {
+        let text = format!("[project]\nname = \"flat\"\nversion = \"0\"\ndependencies = [\"{needs}\"]\n");
+        user.home.write("flat/pyproject.toml", &text).parent().unwrap().canonicalize().unwrap()
+    };
+    let dir = project("acme-aged");
+    let (dir, folder) = (dir.to_str().unwrap(), format!("local:{}", dir.display()));
+    user.jitbox(&["allow", &folder, "--read", dir]).ok();
+    let line = ["uv", "--directory", dir, "run", "acme-aged"];
+    let done = user.jitbox(&line).ok();
+    assert_eq!(done.text(), "aged 1.0.0 deep 1.0.0\n", "{}", done.words());
+    assert!(is_of_age(&user.plan(&line)["cutoff"], 3 * DAY));
+    // One that needs a young one has no tree, and is told how to have it.
+    project("acme-aged>=2");
+    let done = user.jitbox(&line).ended(125);
+    let hint = format!("jitbox allow {folder} --young");
+    assert!(done.stderr.contains(&hint) && done.stderr.contains("3 days old"), "{}", done.words());
+    user.jitbox(&["allow", &folder, "--young"]).ok();
+    let done = user.jitbox(&line).ok();
+    assert_eq!(done.text(), "aged 2.0.0 deep 1.0.2\n", "{}", done.words());
+    user.home.remove_boxes();
+}
+
 pub fn pypi_unknown(lane: &'static Lane) {
     let home = Home::empty(lane);
     let index = pypi_index(&home, false);

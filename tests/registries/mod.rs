@@ -26,6 +26,7 @@ pub const CASES: &[Case] = &[
     Case::new("npm_age", age::npm).on(on_two),
     Case::new("npm_age_unknown", age::npm_unknown).on(on_one),
     Case::new("pypi_age", age::pypi).on(on_two),
+    Case::new("pypi_age_of_a_project", age::pypi_project).on(on_one),
     Case::new("pypi_age_unknown", age::pypi_unknown).on(on_one),
     Case::new("pypi_login", pypi::login).on(with_secrets),
     Case::new("pypi_other_logins", pypi::other_logins).on(on_one),
