@@ -1,6 +1,7 @@
 //! One line from its parsed form to the end of its program: look its box up or make it, decide,
 //! run.
 
+mod age;
 pub mod grantee;
 pub mod images;
 mod kept;
@@ -12,6 +13,7 @@ mod program;
 pub mod project;
 mod question;
 mod requirements;
+mod resolve;
 mod secrets;
 pub mod update;
 

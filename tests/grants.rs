@@ -51,8 +51,12 @@ fn commands() {
     assert!(text.contains("work/sub") && text.contains("to test") && !text.contains("npm:b"), "{text}");
     jitbox(&["deny", "a", "--write", "sub"]).ok();
     assert!(!jitbox(&["grants", "npm:a"]).ok().text().contains("work/sub"));
+    jitbox(&["allow", "npm:b", "--young"]).ok();
+    assert!(jitbox(&["grants", "npm:b"]).ok().text().contains("releases of every age"));
+    assert!(jitbox(&["deny", "npm:b", "--young"]).ok().stderr.contains("1 grant taken back"));
     for (words, code, said) in [
-        (&["allow", "npm:a", "--read", "keys"][..], 1, "keys and settings"),
+        (&["allow", "--young", "--", "npx", "-y", "a"][..], 2, "npm:NAME --young"),
+        (&["allow", "npm:a", "--read", "keys"], 1, "keys and settings"),
         (&["allow", "npm:a", "--read", ".."], 1, "home"),
         (&["allow", "npm:a", "--read", "/etc/passwd"], 1, "system's"),
         (&["allow", "npm:a", "--read", "/proc/self/root/etc"], 1, "system's"),

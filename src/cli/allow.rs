@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::whom::{Kinds, Whom};
+use super::whom::{Kinds, Whom, note_about_boxes};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::policy::deny::Places;
@@ -33,6 +33,9 @@ pub fn run(context: &Context, said: &Allow) -> Result<ExitCode> {
             "add `--read PATH`, `--write PATH`, `--env NAME`, `--net open` or another option: jitbox allow --help",
         ));
     }
+    if all.contains(&What::Young) && holders.iter().any(|holder| holder.line.is_some()) {
+        return Err(Error::usage("a line has no releases").hint("name the package: jitbox allow npm:NAME --young"));
+    }
     let places = Places::look(&context.home, &layout.folders());
     all.iter().try_for_each(|what| can_be_given(&places, what))?;
     grants::change(&layout, context.uid, |grants| {
@@ -47,6 +50,7 @@ pub fn run(context: &Context, said: &Allow) -> Result<ExitCode> {
     if all.iter().any(|what| matches!(what, What::Host(_) | What::Net(Net::Public))) {
         ui::note("no box can be limited to some hosts yet: this is kept, and until then the network is none");
     }
+    note_about_boxes(&all);
     Ok(ExitCode::SUCCESS)
 }
 

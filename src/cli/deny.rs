@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use super::whom::{Kinds, Whom};
+use super::whom::{Kinds, Whom, note_about_boxes};
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::state::{Layout, grants};
@@ -38,5 +38,6 @@ pub fn run(context: &Context, said: &Deny) -> Result<ExitCode> {
         "{taken} {} taken back; a program that runs keeps them until it ends",
         if taken == 1 { "grant" } else { "grants" }
     ));
+    note_about_boxes(&all);
     Ok(ExitCode::SUCCESS)
 }

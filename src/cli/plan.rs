@@ -15,6 +15,7 @@ use crate::image::lock::Lock;
 use crate::launch::Launch;
 use crate::launch::project::{Project, Runs};
 use crate::plan::{BOX_ID, Network, Start, User};
+use crate::policy::age::Cutoff;
 use crate::policy::mounts::Mounted;
 use crate::policy::{Parts, Policy};
 use crate::session::{self, Session, project};
@@ -58,6 +59,7 @@ pub fn show(context: &Context, launch: &Launch, json: bool, offline: bool) -> Re
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
                 let resolved =
                     json!({ "packages": packages, "base": record.base, "image": record.image, "locked": true });
+                let resolved = with_cutoff(resolved, record.cutoff.as_ref());
                 let compiled = session.compiled(launch, &record, carrier);
                 (record.image, compiled, resolved)
             }
@@ -128,7 +130,15 @@ fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -
     let open = resolved.open.iter().map(ToString::to_string);
     let packages: Vec<String> = resolved.packages.iter().map(ToString::to_string).chain(open).collect();
     let json = json!({ "packages": packages, "base": making.base, "image": image, "locked": false });
-    Ok((image, json))
+    Ok((image, with_cutoff(json, resolved.cutoff.as_ref())))
+}
+
+fn with_cutoff(mut resolved: Value, cutoff: Option<&Cutoff>) -> Value {
+    if let Some(Cutoff { moment, why }) = cutoff {
+        resolved["cutoff"] = moment.clone().into();
+        resolved["cutoff_why"] = why.clone().into();
+    }
+    resolved
 }
 
 fn launch_json(launch: &Launch) -> Value {

@@ -20,6 +20,7 @@ use crate::session::grantee::{self, Grantee};
 use crate::session::{self, project};
 use crate::state::grants::{Grants, Holder};
 use crate::state::{Layout, boxes};
+use crate::ui;
 
 /// Whom a grant is for.
 #[derive(Debug, clap::Args)]
@@ -72,6 +73,9 @@ pub struct Kinds {
     /// How many processes and threads
     #[arg(long)]
     pids: Option<u32>,
+    /// Releases that are younger than the level, or config.toml, lets them be
+    #[arg(long)]
+    young: bool,
 }
 
 impl Whom {
@@ -210,6 +214,7 @@ impl Kinds {
         }
         all.extend(self.cpus.map(What::Cpus));
         all.extend(self.pids.map(What::Pids));
+        all.extend(self.young.then_some(What::Young));
         for what in &all {
             what.check().map_err(Error::usage)?;
             if let Some(name) = what.variable()
@@ -224,6 +229,13 @@ impl Kinds {
             }
         }
         Ok(all)
+    }
+}
+
+/// Says of what counts when a box is made that it does.
+pub fn note_about_boxes(all: &[What]) {
+    if all.contains(&What::Young) {
+        ui::note("a box that is there stays as it is; `jitbox rm` has it made anew");
     }
 }
 

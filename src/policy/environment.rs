@@ -206,7 +206,7 @@ fn reason(asked: &Asked<'_>, name: &OsStr, of_client: bool) -> Option<Reason> {
         return Some(Reason::Config);
     }
     let login = name.to_str().is_some_and(|n| asked.login_variables.contains(n));
-    let has_grants = asked.granted.iter().any(|granted| granted.grant.what != What::Refused);
+    let has_grants = asked.granted.iter().any(|granted| granted.grant.what.counts_in_runs());
     if asked.level == Level::Strict || login || is_surrounding(name) || (has_grants && is_code(name)) {
         return None;
     }

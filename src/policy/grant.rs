@@ -11,6 +11,9 @@ use super::secret::Secret;
 use crate::config;
 use crate::launch::tighten::is_variable;
 
+/// The option that lets releases be of every age.
+const YOUNG: &str = "--young";
+
 /// How the code of a folder is named in the place of a package.
 pub const LOCAL: &str = "local:";
 
@@ -43,6 +46,8 @@ pub enum What {
     Cpus(f64),
     /// Have this many processes and threads.
     Pids(u32),
+    /// Be a release that is younger than others have to be.
+    Young,
     /// The user was asked about the working directory and said no: they are not asked again.
     Refused,
 }
@@ -163,8 +168,13 @@ impl What {
         }
     }
 
+    /// Whether by this a program can do more than without, or less.
+    pub fn counts_in_runs(&self) -> bool {
+        !matches!(self, Self::Refused | Self::Young)
+    }
+
     /// The options of `jitbox allow` that say it, and of `jitbox deny` that take it back.
-    pub fn options(&self) -> Option<[String; 2]> {
+    pub fn options(&self) -> Option<Vec<String>> {
         let path = |path: &Path| path.to_string_lossy().into_owned();
         let (name, value) = match self {
             Self::Read(at) => ("--read", path(at)),
@@ -179,9 +189,10 @@ impl What {
             Self::Memory(bytes) => ("--memory", bytes.to_string()),
             Self::Cpus(cpus) => ("--cpus", cpus.to_string()),
             Self::Pids(pids) => ("--pids", pids.to_string()),
+            Self::Young => return Some(vec![YOUNG.to_owned()]),
             Self::Refused => return None,
         };
-        Some([name.to_owned(), value])
+        Some(vec![name.to_owned(), value])
     }
 }
 
@@ -206,6 +217,7 @@ impl fmt::Display for What {
             Self::Memory(bytes) => write!(f, "memory {bytes}"),
             Self::Cpus(cpus) => write!(f, "cpus {cpus}"),
             Self::Pids(pids) => write!(f, "pids {pids}"),
+            Self::Young => f.write_str("releases of every age"),
             Self::Refused => f.write_str("not to be asked about the working directory"),
         }
     }
@@ -250,9 +262,17 @@ impl Named {
     pub fn command(&self, option: &str, value: &Path) -> Option<String> {
         // A path that is not UTF-8 can't be kept in the file, and one that a terminal would obey is
         // nothing to be shown.
+        self.spelled(&[option, value.to_str().filter(|text| !text.contains(char::is_control))?])
+    }
+
+    /// The command that allows releases of every age.
+    pub fn young(&self) -> Option<String> {
+        self.spelled(&[YOUNG])
+    }
+
+    fn spelled(&self, options: &[&str]) -> Option<String> {
         let words = ["jitbox", "allow"].into_iter().chain(self.packages.iter().map(String::as_str));
-        let text =
-            shell_words::join(words.chain([option, value.to_str().filter(|text| !text.contains(char::is_control))?]));
+        let text = shell_words::join(words.chain(options.iter().copied()));
         match &self.line {
             // A whole script, perhaps: nobody would type it, and nobody wants to read it.
             Some(line) if line.len() > MAX_LINE || line.contains(char::is_control) => Some(format!("{text} -- LINE")),
@@ -320,6 +340,7 @@ mod tests {
             What::Memory(1 << 30),
             What::Cpus(1.5),
             What::Pids(99),
+            What::Young,
             What::Refused,
         ];
         for what in all {

@@ -1,6 +1,7 @@
 //! What a run may do. Pure: facts go in, a [`Policy`] comes out, and only a policy makes a
 //! container plan that can be executed ([`Decided`]).
 
+pub mod age;
 pub mod deny;
 pub mod environment;
 pub mod grant;

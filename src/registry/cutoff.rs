@@ -1,4 +1,5 @@
-//! Dates after which nothing is taken: npm's `before` and `min-release-age`, uv's `exclude-newer`.
+//! Moments after which nothing is taken: npm's `before` and `min-release-age`, uv's `exclude-newer`, and what the least
+//! age of releases comes to.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -39,15 +40,82 @@ pub fn uv(text: &str, shown: &str, remarks: &mut Remarks) -> Option<String> {
     found
 }
 
-/// Whether `published` is a moment before `newest`.
-pub fn is_before(published: &str, newest: &str) -> bool {
-    let utc = |text: &str| text.ends_with('Z') || text.ends_with("+00:00");
-    let digits = |text: &str| text.get(..19).filter(|_| utc(text)).and_then(|t| moment(&format!("{t}Z")));
-    digits(published).zip(digits(newest)).is_some_and(|(published, newest)| published < newest)
+/// What the least age of releases comes to for one package.
+#[derive(Debug, Clone, Copy)]
+pub struct Bound<'a> {
+    /// What was published from then on is too young.
+    pub moment: &'a str,
+    /// And it is taken all the same.
+    pub any: bool,
 }
 
-/// An age in seconds.
-fn age(text: &str) -> Option<u64> {
+/// What is known of a release's age.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Dated {
+    /// Nobody asked, or it is in no registry.
+    #[default]
+    Unasked,
+    /// Its registry does not say of any release when it was published.
+    Unknown,
+    /// It is old enough.
+    Old {
+        /// What would have been taken if it were, with its moment.
+        passed_over: Option<(String, Option<u64>)>,
+    },
+    /// It is too young, and so is all else that fits, or every age was asked for.
+    Young {
+        /// When it was published, in seconds since 1970; none if that is said of others only.
+        published: Option<u64>,
+    },
+}
+
+/// Takes `free`, which fits at any age, or what `pick` has in its place that was published before a moment. `about` says
+/// which version something is, and when it was published.
+pub fn by_age<T>(
+    bound: Bound<'_>,
+    free: T,
+    pick: impl FnOnce(&str) -> Option<T>,
+    about: impl Fn(&T) -> (String, Option<u64>),
+) -> (T, Dated) {
+    let (version, published) = about(&free);
+    let is_old = published.zip(seconds(bound.moment)).is_some_and(|(published, moment)| published < moment);
+    match if bound.any || is_old { None } else { pick(bound.moment) } {
+        Some(older) => {
+            let passed_over = (about(&older).0 != version).then_some((version, published));
+            (older, Dated::Old { passed_over })
+        }
+        None if is_old => (free, Dated::Old { passed_over: None }),
+        None => (free, Dated::Young { published }),
+    }
+}
+
+/// The older one of two moments, of which there need not be any.
+pub fn older(one: Option<String>, other: Option<&str>) -> Option<String> {
+    match (one, other) {
+        (Some(one), Some(other)) if one.as_str() <= other => Some(one),
+        (one, None) => one,
+        (_, Some(other)) => Some(other.to_owned()),
+    }
+}
+
+/// Whether `published` is a moment before `newest`.
+pub fn is_before(published: &str, newest: &str) -> bool {
+    seconds(published).zip(seconds(newest)).is_some_and(|(published, newest)| published < newest)
+}
+
+/// A moment of a registry's answers in seconds since 1970; none if it is not one in UTC.
+pub fn seconds(text: &str) -> Option<u64> {
+    let is_utc = text.ends_with('Z') || text.ends_with("+00:00");
+    let text = text.get(..19).filter(|_| is_utc).and_then(|digits| moment(&format!("{digits}Z")))?;
+    let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<u64>().ok();
+    let (hour, minute, second) = (number(11..13)?, number(14..16)?, number(17..19)?);
+    // A leap second.
+    let is_time = hour < 24 && minute < 60 && second <= 60;
+    Some(seconds_of(&text).filter(|_| is_time)? + hour * 3600 + minute * 60 + second)
+}
+
+/// An age in seconds, written `7 days`, `24 hours`, `P7D` or `PT24H`.
+pub fn age(text: &str) -> Option<u64> {
     let lower = text.trim().to_lowercase();
     let (number, unit) = match lower.strip_prefix('p') {
         Some(iso) => {
@@ -89,7 +157,8 @@ fn days_ago(days: &str, now: SystemTime) -> Option<String> {
     at(since_1970(now).saturating_sub(days.checked_mul(DAY)?))
 }
 
-fn since_1970(now: SystemTime) -> u64 {
+/// A moment in seconds since 1970.
+pub fn since_1970(now: SystemTime) -> u64 {
     now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
 }
 
@@ -98,7 +167,6 @@ pub fn day(moment: SystemTime) -> String {
     at(since_1970(moment)).map(|text| text[..10].to_owned()).unwrap_or_default()
 }
 
-/// Seconds since 1970 as a moment.
 /// A moment in seconds since 1970, as it stands in a registry's answers.
 pub fn at(then: u64) -> Option<String> {
     let (year, month, day) = civil(then / DAY);
@@ -136,6 +204,8 @@ fn civil(days: u64) -> (u64, u64, u64) {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -181,6 +251,63 @@ mod tests {
         assert!(!is_before("2026-02-01T00:00:00.000001Z", newest) && !is_before("2026-02-01T00:00:00Z", newest));
         assert!(is_before("2026-01-31T23:59:59.5+00:00", newest) && !is_before("2026-01-31T23:59:59+02:00", newest));
         assert!(!is_before("2025-01-01", newest) && !is_before("", newest));
+    }
+
+    #[test]
+    fn moments_of_registries() {
+        // npm's own, two of a mirror's, PyPI's.
+        for text in [
+            "2026-01-31T12:00:01.631Z",
+            "2026-01-31T12:00:01.631000+00:00",
+            "2026-01-31T12:00:01+00:00",
+            "2026-01-31T12:00:01Z",
+        ] {
+            assert_eq!(seconds(text).and_then(at).as_deref(), Some("2026-01-31T12:00:01.000Z"), "{text}");
+        }
+        for text in ["", "2026-01-31", "2026-01-31T12:00:01", "2026-01-31T12:00:01+01:00", "2026-01-31T99:00:00Z", "é"]
+        {
+            assert_eq!(seconds(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn the_older_of_two() {
+        let (one, two) = ("2026-01-31T00:00:00.000Z", "2026-02-01T00:00:00.000Z");
+        for (a, b) in [(one, two), (two, one), (one, one)] {
+            assert_eq!(older(Some(a.into()), Some(b)).as_deref(), Some(one));
+        }
+        assert_eq!(older(Some(two.into()), None).as_deref(), Some(two));
+        assert_eq!((older(None, Some(two)).as_deref(), older(None, None)), (Some(two), None));
+    }
+
+    proptest! {
+        /// What is taken is old enough or said to be too young; if anything that fits is old enough, it is taken.
+        #[test]
+        fn nothing_young_passes_for_old(
+            releases in prop::collection::vec((0u64..20, prop::option::of(0u64..100)), 1..12), moment in 0u64..100, any in any::<bool>(),
+        ) {
+            let text = at(moment).unwrap();
+            let newest = |until: Option<&str>| {
+                let in_time = |at: Option<u64>| until.is_none_or(|until| at.zip(seconds(until)).is_some_and(|(at, until)| at < until));
+                releases.iter().filter(|(_, at)| in_time(*at)).max_by_key(|(version, _)| *version).copied()
+            };
+            let about = |(version, published): &(u64, Option<u64>)| (version.to_string(), *published);
+            let free = newest(None).unwrap();
+            let (taken, dated) = by_age(Bound { moment: &text, any }, free, |until| newest(Some(until)), about);
+            let is_old = |(_, published): (u64, Option<u64>)| published.is_some_and(|published| published < moment);
+            match dated {
+                Dated::Old { passed_over } => {
+                    prop_assert!(is_old(taken));
+                    prop_assert_eq!(passed_over, (taken.0 != free.0).then(|| about(&free)));
+                    prop_assert!(!any || taken == free);
+                }
+                Dated::Young { published } => {
+                    prop_assert!(!is_old(taken) && taken == free && published == taken.1);
+                    prop_assert!(any || !releases.iter().any(|release| is_old(*release)));
+                }
+                other => prop_assert!(false, "{other:?}"),
+            }
+        }
     }
 
     #[test]

@@ -41,8 +41,8 @@ impl Default for Limits {
             tries: 5,
             pause: Duration::from_millis(500),
             longest_pause: Duration::from_secs(10),
-            // The largest real packuments have about 30 MB.
-            body: 64 << 20,
+            // The largest real packuments have about 30 MB in npm's short form, and all of each manifest in the long one.
+            body: 200 << 20,
         }
     }
 }
@@ -114,7 +114,7 @@ impl Client {
     /// A client for repositories and archives, which are larger. Some hosts show a repository's
     /// web page to everybody who is not called git.
     pub fn for_archives(trust: &Trust) -> Self {
-        let limits = Limits { total: Duration::from_secs(300), body: 200 << 20, ..Limits::default() };
+        let limits = Limits { total: Duration::from_secs(300), ..Limits::default() };
         Self::named(concat!("git/2 jitbox/", env!("CARGO_PKG_VERSION")), trust, limits)
     }
 

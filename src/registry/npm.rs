@@ -11,6 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use super::cutoff::{self, Bound, Dated};
 use super::http::{Client, Get};
 use super::known;
 use super::npmrc::NpmSettings;
@@ -41,19 +42,28 @@ pub struct NpmRelease {
     pub deprecated: Option<String>,
     /// It has scripts that npm would run at installation.
     pub has_install_script: bool,
+    /// Whether it is old enough.
+    pub dated: Dated,
     /// The name that stands first in the manifest; matters when all names mean one file.
     pub(super) first_bin: Option<String>,
 }
 
-/// Decides on one version of what `spec` names. `registry` is the line's own (`--registry`).
-pub fn resolve(client: &Client, settings: &Settings, registry: Option<&str>, spec: &NpmSpec) -> Result<NpmRelease> {
+/// Decides on one version of what `spec` names. `registry` is the line's own (`--registry`). With a `bound` the release
+/// says whether it is old enough.
+pub fn resolve(
+    client: &Client,
+    settings: &Settings,
+    registry: Option<&str>,
+    spec: &NpmSpec,
+    bound: Option<Bound<'_>>,
+) -> Result<NpmRelease> {
     let settings = settings.npm.with_registry(registry)?;
     let NpmSpec { name: Some(known), request } = spec else {
         return Err(Error::failed("a package without a name is in no registry"));
     };
     let name = known.as_str();
-    let packument = fetch(client, &settings, name)?;
-    let (version, manifest) = packument.pick(name, request, &Preference::of(&settings))?;
+    let packument = fetch(client, &settings, name, bound.is_some())?;
+    let ((version, manifest), dated) = packument.pick_dated(name, request, Preference::of(&settings), bound)?;
     let bins = manifest.bins(name);
     Ok(NpmRelease {
         pinned: PinnedPackage::npm(known, &version),
@@ -62,15 +72,16 @@ pub fn resolve(client: &Client, settings: &Settings, registry: Option<&str>, spe
         bins: bins.into_iter().collect(),
         deprecated: manifest.deprecated().map(shown),
         has_install_script: manifest.has_install_script,
+        dated,
     })
 }
 
-fn fetch(client: &Client, settings: &NpmSettings, name: &str) -> Result<Packument> {
+fn fetch(client: &Client, settings: &NpmSettings, name: &str, with_times: bool) -> Result<Packument> {
     let registry = settings.registry_of(name);
     let answer = client
         .get(&Get {
             url: &packument_url(registry, name)?,
-            accept: if settings.before.is_some() { ACCEPT_LONG } else { ACCEPT },
+            accept: if with_times || settings.before.is_some() { ACCEPT_LONG } else { ACCEPT },
             credentials: &settings.credentials,
             proxies: &settings.proxies,
         })
@@ -154,11 +165,13 @@ struct Preference<'a> {
     tag: &'a str,
     /// Nothing that was published later.
     before: Option<&'a str>,
+    /// The same, of which it has to be known.
+    until: Option<&'a str>,
 }
 
 impl<'a> Preference<'a> {
     fn of(settings: &'a NpmSettings) -> Self {
-        Self { tag: settings.tag.as_deref().unwrap_or("latest"), before: settings.before.as_deref() }
+        Self { tag: settings.tag.as_deref().unwrap_or("latest"), before: settings.before.as_deref(), until: None }
     }
 }
 
@@ -248,6 +261,30 @@ impl Packument {
         picked.ok_or_else(|| self.no_match(name, &wanted, prefer))
     }
 
+    /// The same with what is known of its age.
+    fn pick_dated(
+        &self,
+        name: &str,
+        request: &NpmRequest,
+        prefer: Preference<'_>,
+        bound: Option<Bound<'_>>,
+    ) -> Result<((Version, &Manifest), Dated)> {
+        let free = self.pick(name, request, &prefer)?;
+        let Some(bound) = bound else { return Ok((free, Dated::Unasked)) };
+        if !self.versions.keys().any(|version| self.published(version).is_some()) {
+            return Ok((free, Dated::Unknown));
+        }
+        let pick = |until: &str| self.pick(name, request, &Preference { until: Some(until), ..prefer }).ok();
+        Ok(cutoff::by_age(bound, free, pick, |(version, _)| {
+            (version.to_string(), self.published(&version.to_string()).and_then(cutoff::seconds))
+        }))
+    }
+
+    /// When a version was published, if that can be understood.
+    fn published(&self, version: &str) -> Option<&str> {
+        self.time.get(version).and_then(Value::as_str).filter(|text| cutoff::seconds(text).is_some())
+    }
+
     fn no_match(&self, name: &str, wanted: &str, prefer: &Preference<'_>) -> Error {
         let latest = self.dist_tags.get("latest").map_or_else(|| "none".to_owned(), |v| shown(v));
         let mut error = Error::not_found(format!("no version of {name} matches `{wanted}`"));
@@ -258,10 +295,12 @@ impl Packument {
         error.hint(format!("the latest is {latest}; its tags are {}", shown(&tags.join(", "))))
     }
 
-    /// Whether a version is old enough; one whose age is not known is.
+    /// Whether a version is old enough. For `before`, as for npm, one whose age is not known is.
     fn in_time(&self, version: &str, prefer: &Preference<'_>) -> bool {
-        let published = self.time.get(version).and_then(Value::as_str);
-        published.zip(prefer.before).is_none_or(|(published, before)| published <= before)
+        let published = self.published(version);
+        let is_before = |moment| published.is_some_and(|published| cutoff::is_before(published, moment));
+        prefer.before.is_none_or(|before| !self.time.contains_key(version) || is_before(before))
+            && prefer.until.is_none_or(is_before)
     }
 
     fn exact(&self, version: &Version, prefer: &Preference<'_>) -> Option<(Version, &Manifest)> {

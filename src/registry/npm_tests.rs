@@ -7,7 +7,7 @@ fn packument(text: &str) -> Packument {
     Packument::parse(text.as_bytes(), "p").unwrap()
 }
 
-const PLAIN: Preference<'static> = Preference { tag: "latest", before: None };
+const PLAIN: Preference<'static> = Preference { tag: "latest", before: None, until: None };
 
 fn picked(packument: &Packument, request: &NpmRequest) -> Option<String> {
     packument.pick("p", request, &PLAIN).ok().map(|(v, _)| v.to_string())
@@ -69,7 +69,7 @@ fn a_latest_that_is_a_prerelease_or_deprecated() {
 #[test]
 fn the_tag_and_the_date_of_the_settings() {
     let p = packument(SAMPLE);
-    let next = Preference { tag: "next", before: None };
+    let next = Preference { tag: "next", before: None, until: None };
     let pick = |request: &NpmRequest, prefer| p.pick("p", request, prefer).ok().map(|(v, _)| v.to_string());
     assert_eq!(pick(&NpmRequest::Any, &next).unwrap(), "3.0.0-rc.1");
     assert_eq!(pick(&range("^2"), &next).unwrap(), "2.3.0");
@@ -79,7 +79,7 @@ fn the_tag_and_the_date_of_the_settings() {
                     "2.0.0":"2021-01-01T00:00:00.000Z","3.0.0":"2022-01-01T00:00:00.000Z"}}"#,
     );
     let pick = |request: &NpmRequest, before| {
-        let prefer = Preference { tag: "latest", before: Some(before) };
+        let prefer = Preference { tag: "latest", before: Some(before), until: None };
         p.pick("p", request, &prefer).ok().map(|(v, _)| v.to_string())
     };
     let latest = NpmRequest::Tag("latest".into());
@@ -88,6 +88,81 @@ fn the_tag_and_the_date_of_the_settings() {
     assert_eq!(pick(&latest, "2022-06-01T00:00:00.000Z").unwrap(), "3.0.0");
     assert_eq!(pick(&range(">=2"), "2020-06-01T00:00:00.000Z"), None);
     assert_eq!(pick(&NpmRequest::Version(Version::parse("3.0.0").unwrap()), "2021-06-01T00:00:00.000Z"), None);
+}
+
+const AGED: &str = r#"{"dist-tags":{"latest":"2.1.0","next":"3.0.0-rc.1"},
+  "versions":{"1.0.0":{},"2.0.0":{},"2.1.0":{},"3.0.0-rc.1":{},"0.1.0":{}},
+  "time":{"created":"2026-01-01T00:00:00.000Z","1.0.0":"2026-01-01T00:00:00.000Z",
+          "2.0.0":"2026-01-10T00:00:00.631000+00:00","2.1.0":"2026-01-20T00:00:00+00:00",
+          "3.0.0-rc.1":"2026-01-21T00:00:00.000Z"}}"#;
+
+/// The version that is taken, and what is known of its age.
+fn dated(packument: &Packument, request: &NpmRequest, moment: &str, any: bool) -> (String, Dated) {
+    let bound = Some(Bound { moment, any });
+    let ((version, _), dated) = packument.pick_dated("p", request, PLAIN, bound).unwrap();
+    (version.to_string(), dated)
+}
+
+#[test]
+fn the_newest_that_is_old_enough() {
+    let p = packument(AGED);
+    let latest = NpmRequest::Tag("latest".into());
+    let exact = |text: &str| NpmRequest::Version(Version::parse(text).unwrap());
+    let old = |version: &str, over: Option<(&str, &str)>| {
+        let passed_over = over.map(|(version, at)| (version.to_owned(), cutoff::seconds(at)));
+        (version.to_owned(), Dated::Old { passed_over })
+    };
+    let newest = Some(("2.1.0", "2026-01-20T00:00:00Z"));
+    for request in [&NpmRequest::Any, &latest, &range("^2"), &range(">=1")] {
+        assert_eq!(dated(&p, request, "2026-01-15T00:00:00.000Z", false), old("2.0.0", newest), "{request:?}");
+        assert_eq!(dated(&p, request, "2026-02-01T00:00:00.000Z", false), old("2.1.0", None), "{request:?}");
+        let young = Dated::Young { published: cutoff::seconds("2026-01-20T00:00:00Z") };
+        assert_eq!(dated(&p, request, "2026-01-15T00:00:00.000Z", true), ("2.1.0".to_owned(), young), "{request:?}");
+    }
+    // The moment itself is too late.
+    assert_eq!(dated(&p, &latest, "2026-01-10T00:00:00.000Z", false).0, "1.0.0");
+    assert_eq!(dated(&p, &latest, "2026-01-10T00:00:01.000Z", false).0, "2.0.0");
+    assert_eq!(dated(&p, &exact("2.0.0"), "2026-01-15T00:00:00.000Z", false), old("2.0.0", None));
+    for request in [&exact("2.1.0"), &range("~2.1.0")] {
+        let young = Dated::Young { published: cutoff::seconds("2026-01-20T00:00:00Z") };
+        assert_eq!(dated(&p, request, "2026-01-15T00:00:00.000Z", false), ("2.1.0".to_owned(), young));
+    }
+    // Of one it is not said when it was published, and of the others it is.
+    let unknown = Dated::Young { published: None };
+    assert_eq!(dated(&p, &exact("0.1.0"), "2027-01-01T00:00:00.000Z", false), ("0.1.0".to_owned(), unknown));
+    let error =
+        p.pick_dated("p", &exact("9.0.0"), PLAIN, Some(Bound { moment: "2026-01-15T00:00:00.000Z", any: false }));
+    assert_eq!(error.err().unwrap().kind, Kind::NotFound);
+}
+
+#[test]
+fn a_registry_without_times() {
+    for times in ["", r#","time":{"created":"2026-01-01T00:00:00.000Z"}"#, r#","time":{"1.0.0":"Jan 2026"}"#] {
+        let p = packument(&format!(r#"{{"dist-tags":{{"latest":"1.0.0"}},"versions":{{"1.0.0":{{}}}}{times}}}"#));
+        for any in [false, true] {
+            let found = dated(&p, &NpmRequest::Any, "2026-01-15T00:00:00.000Z", any);
+            assert_eq!(found, ("1.0.0".to_owned(), Dated::Unknown), "{times}");
+        }
+    }
+}
+
+#[test]
+fn the_users_own_moment_counts_beside_the_age() {
+    let p = packument(AGED);
+    let prefer = Preference { before: Some("2026-01-05T00:00:00.000Z"), ..PLAIN };
+    for any in [false, true] {
+        let bound = Some(Bound { moment: "2026-01-15T00:00:00.000Z", any });
+        let ((version, _), dated) = p.pick_dated("p", &NpmRequest::Any, prefer, bound).unwrap();
+        assert_eq!((version.to_string().as_str(), dated), ("1.0.0", Dated::Old { passed_over: None }));
+    }
+}
+
+#[test]
+fn only_the_long_form_has_times() {
+    let server = Server::start(|_, _| testing::json(r#"{"name":"p","versions":{"1.0.0":{}}}"#));
+    let settings = settings(&format!("registry={}", server.url));
+    fetch(&client(), &settings, "p", true).unwrap();
+    assert!(server.requests()[0].contains("accept: application/json\r\n"), "{:?}", server.requests());
 }
 
 #[test]
@@ -145,7 +220,7 @@ fn a_scoped_package_is_asked_for_where_its_scope_is() {
     let host = server.url.trim_start_matches("http:");
     let settings =
         settings(&format!("registry=http://127.0.0.1:1/\n@s:registry={}/npm\n{host}/npm/:_authToken=T0\n", server.url));
-    fetch(&client(), &settings, "@s/p").unwrap();
+    fetch(&client(), &settings, "@s/p", false).unwrap();
     let request = &server.requests()[0];
     assert!(request.starts_with("get /npm/@s%2fp http/1.1"), "{request}");
     assert!(request.contains("authorization: bearer t0"));
@@ -160,10 +235,10 @@ fn what_is_not_there_gets_a_hint() {
         testing::answer(status, "", "{}")
     });
     let settings = settings(&format!("registry={}", server.url));
-    let error = fetch(&client(), &settings, "pretier").unwrap_err();
+    let error = fetch(&client(), &settings, "pretier", false).unwrap_err();
     assert_eq!(error.kind, Kind::NotFound);
     assert_eq!(error.hints, ["did you mean prettier?"]);
-    let error = fetch(&client(), &settings, "closed").unwrap_err();
+    let error = fetch(&client(), &settings, "closed", false).unwrap_err();
     assert_eq!(error.kind, Kind::Refused);
     assert!(error.hints[0].starts_with("npm login --registry=http://127.0.0.1"));
 }

@@ -143,6 +143,12 @@ impl NpmSettings {
         Ok(new)
     }
 
+    /// The same, and nothing that was published after `moment`.
+    #[must_use]
+    pub fn until(self, moment: Option<&str>) -> Self {
+        Self { before: cutoff::older(self.before, moment), ..self }
+    }
+
     /// Where `name` is. A scope's registry goes before the default one, even before
     /// `--registry` (npm-registry-fetch, `pickRegistry`).
     pub fn registry_of(&self, name: &str) -> &Url {

@@ -9,11 +9,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use pep440_rs::{Operator, Version, VersionSpecifiers};
 use url::Url;
 
+use super::cutoff::{self, Bound, Dated};
 use super::http::{Client, Get, host_of};
+use super::known;
 use super::python::{Index, Prerelease, PythonSettings};
 use super::settings::Settings;
 use super::simple::{self, File};
-use super::{cutoff, known};
 use crate::error::{Error, Kind, Result};
 use crate::image::base::{python_candidates, python_satisfies};
 use crate::package::pypi::{PypiRequest, PypiSpec};
@@ -35,36 +36,66 @@ pub struct PypiRelease {
     /// The Python to run it with, such as `3.13`: the one that was asked for, else the first that
     /// satisfies it and has a wheel, else the first that satisfies it.
     pub python: String,
+    /// Whether it is old enough.
+    pub dated: Dated,
 }
 
-/// Decides on one version of what `spec` names. `index` is the line's own (`--default-index`),
-/// `python` what it asks for (`--python`); `prerelease` takes pre-releases as any other version.
+/// What a line itself says about the choice.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Wishes<'a> {
+    /// The index (`--default-index`).
+    pub index: Option<&'a str>,
+    /// The Python (`--python`).
+    pub python: Option<&'a str>,
+    /// Pre-releases are taken as any other version.
+    pub prerelease: bool,
+}
+
+/// Decides on one version of what `spec` names. With a `bound` the release says whether it is old enough.
 pub fn resolve(
     client: &Client,
     settings: &Settings,
-    index: Option<&str>,
+    wishes: Wishes<'_>,
     spec: &PypiSpec,
-    python: Option<&str>,
-    prerelease: bool,
+    bound: Option<Bound<'_>>,
 ) -> Result<PypiRelease> {
-    let settings = settings.python.with_default(index)?;
-    let pythons = python_candidates(python)?;
+    let settings = settings.python.with_default(wishes.index)?;
+    let pythons = python_candidates(wishes.python)?;
     let Some(known) = &spec.name else {
         return Err(Error::failed("a package without a name is on no index"));
     };
     let name = known.as_str();
     let files = fetch(client, &settings, name)?;
     let releases = by_version(files);
-    let prerelease = if prerelease { Prerelease::Allow } else { settings.prerelease };
-    let prefer = Preference { prerelease, newest: settings.newest.as_deref() };
-    let choice = choose(&releases, &spec.request, &pythons, std::env::consts::ARCH, prefer)
-        .ok_or_else(|| no_match(&releases, spec, python, prefer))?;
+    let prerelease = if wishes.prerelease { Prerelease::Allow } else { settings.prerelease };
+    let prefer = Preference { prerelease, newest: settings.newest.as_deref(), until: None };
+    let pick = |until: Option<&str>| {
+        choose(&releases, &spec.request, &pythons, std::env::consts::ARCH, Preference { until, ..prefer })
+    };
+    let free = pick(None).ok_or_else(|| no_match(&releases, spec, wishes.python, prefer))?;
+    let (choice, dated) = dated(&releases, free, bound, |until| pick(Some(until)));
     Ok(PypiRelease {
         pinned: PinnedPackage::pypi(known, choice.version, &spec.extras),
         requires_python: choice.requires_python,
         has_wheel: choice.has_wheel,
         python: choice.python,
+        dated,
     })
+}
+
+/// `free`, which fits at any age, or what is taken in its place, with what is known of its age.
+fn dated<'a>(
+    releases: &BTreeMap<Version, Vec<File>>,
+    free: Choice<'a>,
+    bound: Option<Bound<'_>>,
+    pick: impl FnOnce(&str) -> Option<Choice<'a>>,
+) -> (Choice<'a>, Dated) {
+    let Some(bound) = bound else { return (free, Dated::Unasked) };
+    let published = |file: &File| file.published.as_deref().and_then(cutoff::seconds);
+    if releases.values().flatten().all(|file| published(file).is_none()) {
+        return (free, Dated::Unknown);
+    }
+    cutoff::by_age(bound, free, pick, |choice| (choice.version.to_string(), published(choice.file)))
 }
 
 /// The files of a project, from the first index that has it.
@@ -137,17 +168,20 @@ struct Preference<'a> {
     prerelease: Prerelease,
     /// Nothing that was published then or later, or of which it is not known.
     newest: Option<&'a str>,
+    /// The same.
+    until: Option<&'a str>,
 }
 
 impl Preference<'_> {
     fn in_time(&self, file: &File) -> bool {
         let published = file.published.as_deref().unwrap_or_default();
-        self.newest.is_none_or(|newest| cutoff::is_before(published, newest))
+        [self.newest, self.until].into_iter().flatten().all(|moment| cutoff::is_before(published, moment))
     }
 }
 
 struct Choice<'a> {
     version: &'a Version,
+    file: &'a File,
     requires_python: Option<String>,
     has_wheel: bool,
     python: String,
@@ -189,7 +223,7 @@ fn is_pinned(specifiers: &VersionSpecifiers, version: &Version) -> bool {
     specifiers.iter().any(|s| exact(s.operator()) && s.version() == version)
 }
 
-fn for_python<'a>(version: &'a Version, files: &[&File], pythons: &[String], arch: &str) -> Option<Choice<'a>> {
+fn for_python<'a>(version: &'a Version, files: &[&'a File], pythons: &[String], arch: &str) -> Option<Choice<'a>> {
     let satisfied =
         |file: &File, python: &str| file.requires_python.as_deref().is_none_or(|r| python_satisfies(python, r));
     let wheel = |python: &String| {
@@ -202,7 +236,8 @@ fn for_python<'a>(version: &'a Version, files: &[&File], pythons: &[String], arc
         .find_map(|python| Some((python, wheel(python)?, true)))
         .or_else(|| pythons.iter().find_map(|python| Some((python, sdist(python)?, false))))?;
     let (python, file, has_wheel) = found;
-    Some(Choice { version, requires_python: file.requires_python.clone(), has_wheel, python: python.clone() })
+    let requires_python = file.requires_python.clone();
+    Some(Choice { version, file, requires_python, has_wheel, python: python.clone() })
 }
 
 fn no_match(

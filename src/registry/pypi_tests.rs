@@ -30,7 +30,7 @@ fn pick(
     Some((choice.version.to_string(), choice.python, choice.has_wheel))
 }
 
-const PLAIN: Preference<'static> = Preference { prerelease: Prerelease::IfNecessary, newest: None };
+const PLAIN: Preference<'static> = Preference { prerelease: Prerelease::IfNecessary, newest: None, until: None };
 
 fn some(version: &str, python: &str, wheel: bool) -> Option<(String, String, bool)> {
     Some((version.to_owned(), python.to_owned(), wheel))
@@ -80,7 +80,7 @@ fn prereleases_as_the_settings_say() {
     let all = releases(&[("p-1.0-py3-none-any.whl", "", false), ("p-2.0rc1-py3-none-any.whl", "", false)]);
     let pythons = python_candidates(None).unwrap();
     let pick = |request: &PypiRequest, mode| {
-        let prefer = Preference { prerelease: mode, newest: None };
+        let prefer = Preference { prerelease: mode, newest: None, until: None };
         choose(&all, request, &pythons, "x86_64", prefer).map(|choice| choice.version.to_string())
     };
     assert_eq!(pick(&PypiRequest::Any, Prerelease::Allow).unwrap(), "2.0rc1");
@@ -120,6 +120,40 @@ fn nothing_newer_than_the_settings_allow() {
     // Of the third it is not known when it was published.
     assert_eq!(pick("2027-01-01T00:00:00.000Z").unwrap(), "2.0");
     assert_eq!(pick("2026-01-10T00:00:00.000Z"), None);
+}
+
+#[test]
+fn the_newest_that_is_old_enough() {
+    let mut all = releases(&[
+        ("p-1.0-py3-none-any.whl", "", false),
+        ("p-2.0-py3-none-any.whl", "", false),
+        ("p-2.0.tar.gz", "", false),
+        ("p-3.0rc1-py3-none-any.whl", "", false),
+    ]);
+    let at = |day: u32| format!("2026-01-{day}T12:00:00.123456Z");
+    let pythons = python_candidates(None).unwrap();
+    let pick = |all: &BTreeMap<Version, Vec<File>>, request: &PypiRequest, until: u32, any: bool| {
+        let choice = |until: Option<&str>| choose(all, request, &pythons, "x86_64", Preference { until, ..PLAIN });
+        let moment = format!("2026-01-{until}T00:00:00.000Z");
+        let bound = Some(Bound { moment: &moment, any });
+        let (choice, dated) = dated(all, choice(None).unwrap(), bound, |until| choice(Some(until)));
+        (choice.version.to_string(), choice.has_wheel, dated)
+    };
+    let any_of = |all: &_, until, any| pick(all, &PypiRequest::Any, until, any);
+    assert_eq!(any_of(&all, 15, false), ("2.0".to_owned(), true, Dated::Unknown));
+    for (files, day) in all.values_mut().zip([10, 20, 30]) {
+        files.iter_mut().for_each(|file| file.published = Some(at(day)));
+    }
+    let twentieth = cutoff::seconds(&at(20));
+    let passed_over = |over| Dated::Old { passed_over: over };
+    assert_eq!(any_of(&all, 15, false), ("1.0".to_owned(), true, passed_over(Some(("2.0".to_owned(), twentieth)))));
+    assert_eq!(any_of(&all, 25, false), ("2.0".to_owned(), true, passed_over(None)));
+    assert_eq!(any_of(&all, 15, true), ("2.0".to_owned(), true, Dated::Young { published: twentieth }));
+    let exact = pick(&all, &specifiers("==2.0"), 15, false);
+    assert_eq!(exact, ("2.0".to_owned(), true, Dated::Young { published: twentieth }));
+    // A file that was added to an old release later is not taken.
+    all.values_mut().nth(1).unwrap()[1].published = Some(at(10));
+    assert_eq!(any_of(&all, 15, false), ("2.0".to_owned(), false, passed_over(None)));
 }
 
 #[test]

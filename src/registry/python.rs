@@ -9,9 +9,9 @@ use std::path::PathBuf;
 use url::Url;
 
 use super::auth::{Auth, Credentials, Realm, Secret, split_userinfo};
-use super::netrc;
 use super::settings::{Proxies, Remarks, named_authority, named_file, read_settings_file};
 use super::uv;
+use super::{cutoff, netrc};
 use crate::context::{Context, Env};
 use crate::error::{Error, Result};
 
@@ -117,6 +117,12 @@ impl PythonSettings {
                 .ok_or_else(|| Error::usage("the index is not an http or https address"))?;
         }
         Ok(new)
+    }
+
+    /// The same, and nothing that was published from `moment` on.
+    #[must_use]
+    pub fn until(self, moment: Option<&str>) -> Self {
+        Self { newest: cutoff::older(self.newest, moment), ..self }
     }
 
     /// All indexes in the order in which uv asks them: the first that has a package is the only

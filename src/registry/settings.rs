@@ -80,6 +80,14 @@ impl Settings {
             .hint("start it once without that setting; what was built once starts without the network"))
     }
 
+    /// The moment from which on the user's own settings take nothing.
+    pub fn newest(&self, ecosystem: Ecosystem) -> Option<&str> {
+        match ecosystem {
+            Ecosystem::Npm => self.npm.before.as_deref(),
+            Ecosystem::Pypi => self.python.newest.as_deref(),
+        }
+    }
+
     /// Where a package of that name comes from, without logins: what a grant for it is bound to.
     pub fn registry_of(&self, ecosystem: Ecosystem, name: &str, registry: Option<&str>) -> Result<String> {
         Ok(match ecosystem {

@@ -91,6 +91,8 @@ struct LegacyFile {
     requires_python: Option<String>,
     #[serde(default)]
     yanked: bool,
+    #[serde(default)]
+    upload_time_iso_8601: Option<String>,
 }
 
 /// Reads a page in the form that its content type says.
@@ -114,8 +116,11 @@ fn json(name: &str, body: &[u8]) -> Result<Vec<File>> {
 pub fn legacy(name: &str, body: &[u8]) -> Result<Vec<File>> {
     let broken = |e| Error::failed(format!("the index's answer about {name} makes no sense")).because(e);
     let page: LegacyPage = serde_json::from_slice(body).map_err(broken)?;
-    let files = page.releases.into_values().flatten();
-    Ok(files.filter_map(|f| file(name, &f.filename, f.requires_python, f.yanked)).collect())
+    let files = page.releases.into_values().flatten().filter_map(|f| {
+        let new = file(name, &f.filename, f.requires_python, f.yanked)?;
+        Some(File { published: f.upload_time_iso_8601, ..new })
+    });
+    Ok(files.collect())
 }
 
 /// The links of an HTML page. Index pages are flat lists of links, written by programs.

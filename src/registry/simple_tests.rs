@@ -45,10 +45,12 @@ fn html_pages() {
 
 #[test]
 fn the_older_json() {
-    let page = r#"{"info":{},"releases":{"1.0":[{"filename":"p-1.0.tar.gz","requires_python":">=3","yanked":true}],"0.9":[]}}"#;
+    let page = r#"{"info":{},"releases":{"1.0":[{"filename":"p-1.0.tar.gz","requires_python":">=3","yanked":true,
+        "upload_time":"2026-01-31T12:00:00","upload_time_iso_8601":"2026-01-31T12:00:00.5Z"}],"0.9":[]}}"#;
     let files = legacy("p", page.as_bytes()).unwrap();
     assert_eq!(files.len(), 1);
     assert!(files[0].yanked);
+    assert_eq!(files[0].published.as_deref(), Some("2026-01-31T12:00:00.5Z"));
 }
 
 #[test]

@@ -50,7 +50,7 @@ pub fn holder(settings: &Settings, spec: &PackageSpec, registry: Option<&str>) -
 }
 
 /// A package as `jitbox allow` takes it.
-fn typed(spec: &PackageSpec) -> String {
+pub(super) fn typed(spec: &PackageSpec) -> String {
     match spec.source() {
         Some(Source::Local(package)) => grant::local(&package.path),
         Some(_) => format!("{}:{spec}", spec.ecosystem()),

@@ -1,27 +1,19 @@
 //! From a line without a box to its box: resolve, lock, build, record.
 
 use std::ffi::OsString;
-use std::str::FromStr;
 
-use pep440_rs::Version;
-
-use super::Session;
-use crate::error::{Doing, Error, Kind, Result};
-use crate::image::base::Base;
+use super::resolve::Resolved;
+use super::{Session, age};
+use crate::error::{Error, Kind, Result};
 use crate::image::build::{self, Making, Sources};
 use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
 use crate::image::template::guest_id;
 use crate::image::words::Words;
 use crate::launch::Launch;
-use crate::package::editable::Editable;
-use crate::package::npm::NpmRequest;
-use crate::package::pypi::{PypiRequest, PypiSpec};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
-use crate::registry::http::Client;
-use crate::registry::sourced::pypi::{Build, Make};
-use crate::registry::sourced::{self, Archive, Sourcing};
+use crate::registry::npmrc;
+use crate::registry::sourced;
 use crate::registry::trust::Trust;
-use crate::registry::{npm, npmrc, pypi};
 use crate::state::attempts::{Attempt, Phase, Why};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
@@ -30,42 +22,6 @@ use crate::{recipe, ui};
 /// How long a word is at most that chooses what a program does, and how many there are.
 const LONGEST_VERB: usize = 20;
 const MOST_VERBS: usize = 2;
-
-/// What was decided on for a line that has no box yet.
-pub struct Resolved {
-    /// The packages, in the order of the line.
-    pub packages: Vec<PinnedPackage>,
-    /// The base image.
-    pub base: Base,
-    /// The program that the line means when it names no command.
-    pub default_program: Option<String>,
-    /// Files of packages that are in no registry.
-    pub archives: Vec<Archive>,
-    /// Packages that have to be built first, by their place among the packages.
-    pub builds: Vec<(usize, Build)>,
-    /// What only the lock decides on: of a local project, whose dependencies have to fit together.
-    pub open: Vec<PypiSpec>,
-}
-
-impl Resolved {
-    /// What the lock step resolves.
-    fn wanted(&self, ecosystem: Ecosystem) -> Result<String> {
-        let open: String = self.open.iter().map(|spec| format!("{spec}\n")).collect();
-        Ok(wanted(ecosystem, &self.packages)? + &open)
-    }
-
-    /// Takes the versions that were left open from the lock.
-    fn settle(&mut self, locked: &Lock) -> Result<()> {
-        for spec in std::mem::take(&mut self.open) {
-            let Some(name) = &spec.name else { continue };
-            let found = locked.packages.iter().find(|package| package.name == name.as_str());
-            let version = found.and_then(|package| Version::from_str(&package.version).ok());
-            let version = version.ok_or_else(|| Error::failed(format!("{} is not in the lock", name.as_str())))?;
-            self.packages.push(PinnedPackage::pypi(name, &version, &spec.extras));
-        }
-        Ok(())
-    }
-}
 
 impl Session<'_> {
     /// Makes a box in an attempt of which a record stays. Whoever holds the request's lock may; the box is not the
@@ -77,7 +33,7 @@ impl Session<'_> {
         let mut making = self.making(launch, &mut resolved, sources.1)?;
         let active = boxes::find(&self.layout, request)?;
         let mut attempt = Attempt::begin(&self.layout, request, why, active.as_ref())?;
-        let made = self.lock_tree(&mut making, &mut resolved, &progress);
+        let made = self.lock_tree(launch, &mut making, &mut resolved, &progress);
         if let (Ok(locked), Some(active)) = (&made, &active)
             && active.is_made_of(&resolved.packages, locked)
         {
@@ -111,6 +67,7 @@ impl Session<'_> {
     /// Decides on the whole tree.
     pub(super) fn lock_tree(
         &self,
+        launch: &Launch,
         making: &mut Making<'_>,
         resolved: &mut Resolved,
         progress: &ui::Progress,
@@ -121,7 +78,7 @@ impl Session<'_> {
         let locked = match (making.ecosystem, making.wanted.is_empty()) {
             // `uvx python`: an environment without packages.
             (Ecosystem::Pypi, true) => Lock::parse(Ecosystem::Pypi, String::new())?,
-            _ => making.lock()?,
+            _ => making.lock().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?,
         };
         resolved.settle(&locked)?;
         Ok(locked)
@@ -159,6 +116,7 @@ impl Session<'_> {
             mcp,
             (locked.packages, locked.text),
         );
+        record.cutoff = resolved.cutoff;
         record.verbs = verbs(launch);
         boxes::keep_archives(&self.layout, request, &making.archives)?;
         Ok(record)
@@ -207,13 +165,25 @@ impl Session<'_> {
         for note in settings.notes(ecosystem).iter().chain(&trust.notes) {
             ui::note(note);
         }
-        let (public, secret) = match ecosystem {
+        let (public, secret) = self.tools_settings(launch, None)?;
+        let proxies = match ecosystem {
+            Ecosystem::Npm => &settings.npm.proxies,
+            Ecosystem::Pypi => &settings.python.proxies,
+        };
+        let sources = Sources { public, secret, proxy: proxies.variables(), ca: trust.bundle_pem() };
+        Ok((trust, sources))
+    }
+
+    /// npm's or uv's settings, without and with logins: the user's own, and nothing that was published after `moment`.
+    fn tools_settings(&self, launch: &Launch, moment: Option<&str>) -> Result<(String, Option<String>)> {
+        let registry = launch.registry.as_deref();
+        Ok(match launch.launcher.ecosystem() {
             Ecosystem::Npm => {
-                let npm = settings.npm.with_registry(launch.registry.as_deref())?;
+                let npm = self.settings.npm.with_registry(registry)?.until(moment);
                 (npm.npmrc_public(), npm.npmrc_secret(&npm.registries()))
             }
             Ecosystem::Pypi => {
-                let python = settings.python.with_default(launch.registry.as_deref())?;
+                let python = self.settings.python.with_default(registry)?.until(moment);
                 let variables = python.uv_public_env();
                 let mut public: String =
                     variables.iter().map(|(k, v)| format!("export {k}={}\n", shell_words::quote(v))).collect();
@@ -222,13 +192,7 @@ impl Session<'_> {
                 }
                 (public, python.netrc_secret())
             }
-        };
-        let proxies = match ecosystem {
-            Ecosystem::Npm => &settings.npm.proxies,
-            Ecosystem::Pypi => &settings.python.proxies,
-        };
-        let sources = Sources { public, secret, proxy: proxies.variables(), ca: trust.bundle_pem() };
-        Ok((trust, sources))
+        })
     }
 
     /// The logins that fetching a locked tree needs: none for hosts that none of its files is
@@ -256,88 +220,13 @@ impl Session<'_> {
         error.hint("if a package is private, its token could not be used: apt install docker-buildx")
     }
 
-    /// Asks the registries: exact versions, and the base image that they need.
-    pub fn resolve(&self, launch: &Launch, trust: &Trust) -> Result<Resolved> {
-        let (settings, client) = (&self.settings, Client::new(trust));
-        let names = &self.config.images;
-        let registry = launch.registry.as_deref();
-        let (mut packages, mut engines, mut requires) = (Vec::new(), Vec::new(), Vec::new());
-        let asked = self.python(launch);
-        let (mut default_program, mut python) = (None, asked.clone());
-        let (mut archives, mut builds) = (Vec::new(), Vec::new());
-        let sourcing = Sourcing::new(self.context, trust);
-        let mut open = Vec::new();
-        if let Some(editable) = launch.local.as_ref().and_then(|local| local.editable.as_ref()) {
-            let (package, archive) = own(editable)?;
-            packages.push(package);
-            archives.push(archive);
-        }
-        for (i, spec) in launch.packages.iter().enumerate() {
-            match spec {
-                PackageSpec::Npm(spec) => {
-                    let release = match &spec.request {
-                        NpmRequest::Source(source) => {
-                            let found = sourced::npm::fetch(&sourcing, spec, source)?;
-                            found.note.iter().for_each(|note| ui::note(note));
-                            archives.push(found.archive);
-                            found.release
-                        }
-                        _ => npm::resolve(&client, settings, registry, spec)?,
-                    };
-                    if let Some(why) = &release.deprecated {
-                        ui::note(&format!("{} is deprecated: {why}", release.pinned));
-                    }
-                    if i == 0 {
-                        // A line that names its command shares the box with one that does not.
-                        let default = npm::default_bin(&release);
-                        let named = launch.command.is_some() || launch.call.is_some();
-                        default_program = if named { default.ok() } else { Some(default?) };
-                    }
-                    engines.extend(release.engines_node);
-                    packages.push(release.pinned);
-                }
-                PackageSpec::Pypi(spec)
-                    if launch.local.is_some() && !matches!(spec.request, PypiRequest::Source(_)) =>
-                {
-                    open.push(spec.clone());
-                }
-                PackageSpec::Pypi(spec) => {
-                    let release = match &spec.request {
-                        PypiRequest::Source(source) => {
-                            let found = sourced::pypi::fetch(&sourcing, spec, source, asked.as_deref())?;
-                            match found.make {
-                                Make::Wheel(archive) => archives.push(archive),
-                                Make::Build(build) => builds.push((packages.len(), build)),
-                            }
-                            found.release
-                        }
-                        _ => pypi::resolve(&client, settings, registry, spec, asked.as_deref(), launch.prerelease)?,
-                    };
-                    if i == 0 && launch.local.is_none() {
-                        // A source without a name runs what is called as the package calls itself.
-                        let named = if spec.typed.is_empty() { release.pinned.name() } else { &spec.typed };
-                        default_program = Some(named.to_owned());
-                        python.get_or_insert(release.python);
-                    }
-                    requires.extend(release.requires_python);
-                    packages.push(release.pinned);
-                }
-            }
-        }
-        let mut base = match launch.launcher.ecosystem() {
-            Ecosystem::Npm => names.node(&engines)?,
-            Ecosystem::Pypi => names.python(&requires, python.as_deref())?,
-        };
-        base.image = full_name(&base.image);
-        Ok(Resolved { packages, base, default_program, archives, builds, open })
-    }
-
     /// What is to be made for a resolved line.
     pub fn making(&self, launch: &Launch, resolved: &mut Resolved, sources: Sources) -> Result<Making<'_>> {
         let mut apt = recipe::apt(&resolved.packages)?;
         for name in resolved.open.iter().filter_map(|spec| spec.name.as_ref()) {
             apt.extend(recipe::for_package(Ecosystem::Pypi, name.as_str())?.apt);
         }
+        let (public, secret) = self.tools_settings(launch, resolved.cutoff.as_ref().map(|cutoff| &*cutoff.moment))?;
         Ok(Making {
             engine: &self.engine,
             layout: &self.layout,
@@ -347,7 +236,7 @@ impl Session<'_> {
             wanted: resolved.wanted(launch.launcher.ecosystem())?,
             constraints: launch.local.as_ref().map_or_else(String::new, |local| local.constraints.clone()),
             name: image_word(launch),
-            sources,
+            sources: Sources { public, secret, ..sources },
             archives: std::mem::take(&mut resolved.archives),
             words: Words::default(),
         })
@@ -361,7 +250,7 @@ fn is_server(name: &str) -> bool {
 }
 
 /// What the lock step resolves.
-fn wanted(ecosystem: Ecosystem, packages: &[PinnedPackage]) -> Result<String> {
+pub(super) fn wanted(ecosystem: Ecosystem, packages: &[PinnedPackage]) -> Result<String> {
     Ok(match ecosystem {
         Ecosystem::Npm => {
             let mut dependencies = serde_json::Map::new();
@@ -432,13 +321,6 @@ fn name_of(launch: &Launch) -> &str {
     folder.or(launch.packages.first().map(PackageSpec::name)).unwrap_or("python")
 }
 
-/// The wheel of a local project itself.
-fn own(editable: &Editable) -> Result<(PinnedPackage, Archive)> {
-    let version = Version::from_str(&editable.version).doing(|| format!("`{}` is no version", editable.version))?;
-    let package = PinnedPackage::pypi(&editable.name, &version, &[]).made_into(&editable.file);
-    Ok((package, Archive { name: editable.file.clone(), bytes: editable.bytes.clone() }))
-}
-
 /// The first package's name as a component of an image's name (docker-tag(1): lower case,
 /// digits, single separators).
 fn image_word(launch: &Launch) -> String {
@@ -446,13 +328,4 @@ fn image_word(launch: &Launch) -> String {
     let words = lower.split(|c: char| !c.is_ascii_alphanumeric()).filter(|w| !w.is_empty());
     let joined = words.collect::<Vec<_>>().join("-");
     format!("{}-{joined}", launch.launcher.ecosystem())
-}
-
-/// An image's name with its registry, as docker would complete it: podman does not.
-fn full_name(image: &str) -> String {
-    match image.split_once('/') {
-        None => format!("docker.io/library/{image}"),
-        Some((host, _)) if host.contains(['.', ':']) || host == "localhost" => image.to_owned(),
-        Some(_) => format!("docker.io/{image}"),
-    }
 }

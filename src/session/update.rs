@@ -98,7 +98,7 @@ impl Session<'_> {
         let sources = self.sources(launch)?;
         let mut resolved = self.resolve(launch, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
-        let locked = self.lock_tree(&mut making, &mut resolved, &progress)?;
+        let locked = self.lock_tree(launch, &mut making, &mut resolved, &progress)?;
         if active.is_made_of(&resolved.packages, &locked) {
             return Ok(None);
         }

@@ -15,6 +15,7 @@ use crate::launch::Launch;
 use crate::launch::project::Local;
 use crate::package::source::Source;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
+use crate::policy::age::Cutoff;
 use crate::policy::grant;
 use crate::registry::sourced::Archive;
 
@@ -141,6 +142,9 @@ pub struct BoxRecord {
     pub mcp: bool,
     /// When it was made, in seconds since 1970.
     pub created: u64,
+    /// From when on nothing was taken into the tree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cutoff: Option<Cutoff>,
     /// The tree.
     pub tree: Vec<Locked>,
     /// The lock as the package manager wrote it.
@@ -177,6 +181,7 @@ impl BoxRecord {
             programs,
             mcp,
             created: now.as_secs(),
+            cutoff: None,
             tree,
             lock,
         }

@@ -3,7 +3,9 @@
 //! They listen on this machine's own address, which the containers that resolve and fetch reach
 //! over every engine's default network, in plain HTTP.
 
+mod age;
 mod npm;
+pub mod own;
 mod pypi;
 mod redirect;
 mod server;
@@ -21,6 +23,11 @@ pub const CASES: &[Case] = &[
     Case::new("npm_without_token", npm::without_token).on(on_one),
     Case::new("npm_classic_builder", npm::classic_builder).on(without_secrets),
     Case::new("npm_redirected_file", redirect::redirected_file).on(on_one),
+    Case::new("npm_age", age::npm).on(on_two),
+    Case::new("npm_age_unknown", age::npm_unknown).on(on_one),
+    Case::new("pypi_age", age::pypi).on(on_two),
+    Case::new("pypi_age_of_a_project", age::pypi_project).on(on_one),
+    Case::new("pypi_age_unknown", age::pypi_unknown).on(on_one),
     Case::new("pypi_login", pypi::login).on(with_secrets),
     Case::new("pypi_other_logins", pypi::other_logins).on(on_one),
     Case::new("pypi_without_login", pypi::without_login).on(on_one),
@@ -38,6 +45,11 @@ fn with_secrets(lane: &Lane) -> bool {
 /// One lane, for what no engine has a say in.
 fn on_one(lane: &Lane) -> bool {
     lane.name == "podman"
+}
+
+/// Two engines, each of another make.
+fn on_two(lane: &Lane) -> bool {
+    ["podman", "docker"].contains(&&*lane.name)
 }
 
 /// Docker's classic builder.

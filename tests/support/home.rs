@@ -121,10 +121,25 @@ impl Home {
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "json")).collect()
     }
 
-    /// Writes `config.toml`; gvisor's runtime is added by itself.
+    /// Writes `config.toml`. What it does not say, but every test's has: releases may be of every age, since the tests'
+    /// own registries publish theirs now; and gvisor's runtime.
     pub fn configure(&self, text: &str) {
-        let runtime = if self.lane.is_gvisor() { "runtime = \"/usr/local/bin/runsc-jitbox\"\n" } else { "" };
-        self.write("config/jitbox/config.toml", &format!("{runtime}{text}"));
+        let mut settings: toml::Table = text.parse().unwrap();
+        let packages = settings.entry("packages").or_insert(toml::Table::new().into()).as_table_mut().unwrap();
+        packages.entry("age").or_insert("0 days".into());
+        self.settle(settings);
+    }
+
+    /// The same with the ages that jitbox has by itself.
+    pub fn configure_ages(&self, text: &str) {
+        self.settle(text.parse().unwrap());
+    }
+
+    fn settle(&self, mut settings: toml::Table) {
+        if self.lane.is_gvisor() {
+            settings.entry("runtime").or_insert("/usr/local/bin/runsc-jitbox".into());
+        }
+        self.write("config/jitbox/config.toml", &settings.to_string());
     }
 
     /// Writes a file of the lane's user.
@@ -184,9 +199,7 @@ impl Home {
             let text = format!("[storage]\ndriver = \"overlay\"\ngraphroot = \"{graphroot}\"\n");
             self.write("config/containers/storage.conf", &text);
         }
-        if self.lane.is_gvisor() {
-            self.configure("");
-        }
+        self.configure("");
         self.own(&self.dir);
     }
 
@@ -246,9 +259,7 @@ impl Drop for Home {
             }
         }
         let _ = std::fs::remove_dir_all(self.dir.join("config/jitbox"));
-        if self.lane.is_gvisor() {
-            self.configure("");
-        }
+        self.configure("");
         lock(&POOL).entry(&self.lane.name).or_default().push(self.dir.clone());
     }
 }

@@ -9,6 +9,7 @@ use crate::error::{Error, Kind, Result};
 use crate::package::npm::{NpmName, NpmSpec};
 use crate::package::source::{GitSource, Source};
 use crate::package::{Ecosystem, PinnedPackage, shown};
+use crate::registry::cutoff::Dated;
 use crate::registry::npm::{Manifest, NpmRelease};
 use crate::registry::pack::Entry;
 
@@ -67,6 +68,7 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result
         bins: found.bins.into_iter().collect(),
         deprecated: None,
         has_install_script: found.manifest.has_install_script,
+        dated: Dated::Unasked,
     };
     Ok(Package { release, archive, note })
 }
