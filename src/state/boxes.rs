@@ -276,3 +276,27 @@ pub fn all(layout: &Layout) -> Result<Vec<BoxRecord>> {
     boxes.sort_by_key(BoxRecord::name);
     Ok(boxes)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::launch::{Launcher, Request as Parsed, parse};
+
+    #[test]
+    fn a_record_from_before_releases_had_an_age() {
+        let Ok(Parsed::Run(launch)) = parse(Launcher::Npx, &["-y", "p"].map(Into::into)) else {
+            panic!("it is a line")
+        };
+        let request = Request::new(&launch, None, None, Architecture::X86_64);
+        let (image, base, programs) = ("i".to_owned(), "b".to_owned(), BTreeMap::new());
+        let tree = (Vec::new(), String::new());
+        let mut record = BoxRecord::new(request, Vec::new(), image, base, Vec::new(), None, programs, false, tree);
+        let read = |record: &BoxRecord| {
+            let text = serde_json::to_string(record).unwrap();
+            (text.contains("cutoff"), serde_json::from_str::<BoxRecord>(&text).unwrap())
+        };
+        assert_eq!(read(&record), (false, record.clone()));
+        record.cutoff = Some(Cutoff { moment: "2026-01-31T00:00:00.000Z".into(), why: "why".into() });
+        assert_eq!(read(&record), (true, record));
+    }
+}
