@@ -6,6 +6,7 @@ pub mod deny;
 pub mod doctor;
 pub mod grants;
 pub mod help;
+pub mod lock;
 pub mod logs;
 pub mod ls;
 pub mod man;
@@ -64,6 +65,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print what is in a box: every package of its tree, with its version and hashes
+    Lock(lock::Show),
     /// Remove boxes and their images
     Rm {
         /// Names as `jitbox ls` shows them
@@ -180,6 +183,7 @@ pub fn main() -> ExitCode {
         Command::Deny(deny) => deny::run(&context, &deny),
         Command::Grants(show) => grants::run(&context, &show),
         Command::Ls { json } => ls::run(&context, json),
+        Command::Lock(show) => lock::run(&context, &show),
         Command::Rm { names } => rm::run(&context, &names),
         Command::Logs { json, last } => logs::run(&context, last, json),
         Command::History { json, package } => logs::history(&context, &package, json),

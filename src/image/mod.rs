@@ -4,5 +4,7 @@ pub mod base;
 pub mod build;
 pub mod compiled;
 pub mod lock;
+pub mod sbom;
 pub mod template;
+pub mod tree;
 pub mod wheel;

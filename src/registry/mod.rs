@@ -14,6 +14,7 @@ pub mod npm;
 pub mod npmrc;
 mod npmrc_text;
 pub mod pack;
+pub mod public;
 pub mod pypi;
 pub mod python;
 pub mod settings;
