@@ -19,6 +19,8 @@
 //!
 //! [packages]                   # repositories and addresses that `--safe-level=strict` lets through
 //! sources = ["https://github.com/owner/repository", "https://files.example/tools/"]
+//! osv = "https://api.osv.dev"  # who knows malware and vulnerabilities: the absolute path of a folder of its entries, or "off"
+//! accept = ["GHSA-…"]          # vulnerabilities, and packages (`npm:NAME`) that look like others, that are taken all the same
 //!
 //! [state]
 //! keep = ["npm:some-server"]   # whose files are kept between runs, also at level strict; default: MCP servers'
@@ -31,9 +33,12 @@
 //! idle = "30m"                 # s, m or h: end a program whose streams are silent for so long; default: never
 //! ```
 
+pub mod known;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use known::Osv;
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
@@ -134,6 +139,11 @@ pub struct PackagesConfig {
     /// is below.
     #[serde(deserialize_with = "addresses")]
     pub sources: Vec<Url>,
+    /// Who is asked what is known against packages.
+    pub osv: Osv,
+    /// Vulnerabilities and look-alike names that are taken all the same.
+    #[serde(deserialize_with = "known::accepted")]
+    pub accept: Vec<String>,
 }
 
 /// What is kept between runs.

@@ -3,6 +3,7 @@
 
 pub mod grantee;
 mod kept;
+mod known;
 pub mod local;
 mod look;
 mod make;

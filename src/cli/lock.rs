@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::logs;
+use super::{known, logs};
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::image::sbom::{self, Format};
@@ -24,6 +24,9 @@ pub struct Show {
     /// As a bill of materials in this format
     #[arg(long, value_name = "FORMAT")]
     sbom: Option<Format>,
+    /// Instead, what is known against its packages now: malware and vulnerabilities
+    #[arg(long, conflicts_with = "sbom")]
+    known: bool,
     /// A package, or a box's name or image as `jitbox ls` shows them
     #[arg(value_name = "NAME")]
     name: String,
@@ -35,6 +38,9 @@ pub fn run(context: &Context, said: &Show) -> Result<ExitCode> {
     for record in named(&Layout::new(context), &said.name)? {
         let tree = Tree::read(record.request.ecosystem, &record.lock, &record.packages)?;
         boxes.push((record, tree));
+    }
+    if said.known {
+        return known::show(context, &boxes, said.json);
     }
     let text = match said.sbom {
         Some(format) => written(&sbom_of(format, &boxes)?)?,
@@ -55,7 +61,7 @@ fn named(layout: &Layout, name: &str) -> Result<Vec<BoxRecord>> {
     Ok(found)
 }
 
-fn written(value: &Value) -> Result<String> {
+pub(super) fn written(value: &Value) -> Result<String> {
     serde_json::to_string_pretty(value).doing(|| "can't write the list".into())
 }
 

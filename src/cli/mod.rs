@@ -6,6 +6,7 @@ pub mod deny;
 pub mod doctor;
 pub mod grants;
 pub mod help;
+mod known;
 pub mod lock;
 pub mod logs;
 pub mod ls;

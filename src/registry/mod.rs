@@ -13,6 +13,7 @@ pub mod netrc;
 pub mod npm;
 pub mod npmrc;
 mod npmrc_text;
+pub mod osv;
 pub mod pack;
 pub mod public;
 pub mod pypi;

@@ -76,6 +76,7 @@ impl Session<'_> {
             _ => making.lock()?,
         };
         resolved.settle(&locked)?;
+        self.check_known(launch, &locked, &resolved.packages)?;
         progress.phase("building");
         making.sources.secret = self.logins_to_fetch(launch, &locked)?;
         making.build(&locked).map_err(|e| self.name_withheld(e, launch, &locked))?;
@@ -119,6 +120,7 @@ impl Session<'_> {
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {} again", record.name()));
         let sources = self.sources(launch)?;
         let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
+        self.check_known(launch, &locked, &record.packages)?;
         let secret = self.logins_to_fetch(launch, &locked)?;
         let making = Making {
             engine: &self.engine,

@@ -121,10 +121,16 @@ impl Home {
         entries.map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|e| e == "json")).collect()
     }
 
-    /// Writes `config.toml`; gvisor's runtime is added by itself.
+    /// Writes `config.toml`. What it does not say, but every test's has: nobody on the internet is asked about packages;
+    /// and gvisor's runtime.
     pub fn configure(&self, text: &str) {
-        let runtime = if self.lane.is_gvisor() { "runtime = \"/usr/local/bin/runsc-jitbox\"\n" } else { "" };
-        self.write("config/jitbox/config.toml", &format!("{runtime}{text}"));
+        let mut settings: toml::Table = text.parse().unwrap();
+        let packages = settings.entry("packages").or_insert(toml::Table::new().into()).as_table_mut().unwrap();
+        packages.entry("osv").or_insert("off".into());
+        if self.lane.is_gvisor() {
+            settings.entry("runtime").or_insert("/usr/local/bin/runsc-jitbox".into());
+        }
+        self.write("config/jitbox/config.toml", &settings.to_string());
     }
 
     /// Writes a file of the lane's user.
@@ -184,9 +190,7 @@ impl Home {
             let text = format!("[storage]\ndriver = \"overlay\"\ngraphroot = \"{graphroot}\"\n");
             self.write("config/containers/storage.conf", &text);
         }
-        if self.lane.is_gvisor() {
-            self.configure("");
-        }
+        self.configure("");
         self.own(&self.dir);
     }
 
@@ -246,9 +250,7 @@ impl Drop for Home {
             }
         }
         let _ = std::fs::remove_dir_all(self.dir.join("config/jitbox"));
-        if self.lane.is_gvisor() {
-            self.configure("");
-        }
+        self.configure("");
         lock(&POOL).entry(&self.lane.name).or_default().push(self.dir.clone());
     }
 }
