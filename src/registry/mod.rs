@@ -9,6 +9,7 @@ pub mod cutoff;
 pub mod git;
 pub mod http;
 pub mod known;
+pub mod lookalike;
 pub mod netrc;
 pub mod npm;
 pub mod npmrc;

@@ -10,11 +10,19 @@ use crate::image::tree::Tree;
 use crate::launch::Launch;
 use crate::package::PinnedPackage;
 use crate::policy::level::Level;
+use crate::policy::names;
 use crate::registry::osv::{self, Answer, verdict};
 use crate::state::{boxes, told};
 use crate::ui;
 
 impl Session<'_> {
+    /// Says which names on the line look like another package's; refuses them at level strict.
+    pub(super) fn check_names(&self, launch: &Launch) -> Result<()> {
+        let said = names::check(&self.config, &launch.tighten, &launch.packages)?;
+        said.iter().for_each(|line| ui::note(line));
+        Ok(())
+    }
+
     /// Refuses a tree with known malware, and at level strict one with bad vulnerabilities; says what else is known. That
     /// nobody can be asked is said once an hour, and stops nothing.
     pub(super) fn check_known(&self, launch: &Launch, locked: &Lock, packages: &[PinnedPackage]) -> Result<()> {

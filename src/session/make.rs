@@ -62,6 +62,7 @@ impl Resolved {
 
 impl Session<'_> {
     pub(super) fn make(&self, launch: &Launch, request: Request) -> Result<BoxRecord> {
+        self.check_names(launch)?;
         let name = name_of(launch);
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("preparing {name}"));
         let sources = self.sources(launch)?;
