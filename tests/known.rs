@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use crate::Case;
+use crate::servers::TIME;
 use crate::support::home::COWSAY;
 use crate::support::web::Web;
 use crate::support::{Carrier, Done, Home, Lane, run, wait_for};
@@ -143,7 +144,7 @@ fn look_alike(lane: &'static Lane) {
 }
 
 fn lock(lane: &'static Lane) {
-    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY]);
+    let home = Home::warmed(lane, Carrier::Chosen, &[&COWSAY, &TIME]);
     let print = |args: &[&str]| run(home.shim("jitbox", [&["lock"], args].concat()), b"");
     let text = print(&["cowsay"]).ok().text();
     assert!(text.starts_with("cowsay ") && text.lines().count() > 10, "{text}");
@@ -156,6 +157,14 @@ fn lock(lane: &'static Lane) {
     assert_eq!(cyclonedx["components"].as_array().unwrap().len(), packages.len());
     assert_eq!(spdx["packages"].as_array().unwrap().len(), packages.len() + 1, "and the box itself");
     assert_eq!(cyclonedx, json(&["--sbom", "cyclonedx", "cowsay"]), "the same at every time");
+    // uv's lock says who needs a package, and of which index it is.
+    let python = json(&["--json", "mcp-server-time"])[0]["packages"].as_array().unwrap().clone();
+    let needed =
+        |name: &str| python.iter().filter(|p| p["needs"].to_string().contains(&format!("pkg:pypi/{name}@"))).count();
+    assert!(
+        python[0]["name"] == "mcp-server-time" && needed("mcp") == 1 && needed("typing-extensions") > 1,
+        "{python:?}"
+    );
     let done = print(&["no-such-box"]).ended(1);
     assert!(done.stderr.contains("no-such-box") && done.stderr.contains("jitbox ls"), "{}", done.stderr);
     let done = print(&["--known", "cowsay"]).ended(2);

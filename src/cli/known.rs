@@ -41,6 +41,9 @@ pub fn show(context: &Context, boxes: &[(BoxRecord, Tree)], json: bool) -> Resul
         if findings.is_empty() {
             ui::note(&format!("{}: nothing is known against {asked} packages", record.name()));
         }
+        if boxes.len() > 1 && !findings.is_empty() {
+            lines.push(format!("{} ({})\n", record.name(), record.image));
+        }
         for finding in &findings {
             let mended: Vec<String> = hits.iter().filter_map(|hit| mended(tree.ecosystem, finding, hit)).collect();
             let accepted = finding.is_accepted(&config.packages.accept);

@@ -11,9 +11,6 @@ use super::{Asked, Hit};
 use crate::error::{Error, Result};
 use crate::package::Ecosystem;
 
-/// The largest entry that is read.
-const MOST: u64 = 16 << 20;
-
 /// What decides whether an entry is read whole: there are hundreds of thousands.
 #[derive(Deserialize)]
 struct Brief<'a> {
@@ -75,8 +72,7 @@ struct Part {
 fn part(files: &[PathBuf], of: Ecosystem, asked: &[Asked]) -> Part {
     let mut part = Part { hits: Vec::new(), read: 0 };
     for path in files {
-        let small = std::fs::metadata(path).is_ok_and(|m| m.len() <= MOST);
-        let Some(bytes) = small.then(|| std::fs::read(path).ok()).flatten() else { continue };
+        let Ok(bytes) = std::fs::read(path) else { continue };
         let Ok(brief) = serde_json::from_slice::<Brief<'_>>(&bytes) else { continue };
         part.read += usize::from(!brief.id.is_empty());
         let is_named = |asked: &&Asked| {
