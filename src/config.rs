@@ -19,8 +19,8 @@
 //!
 //! [packages]                   # repositories and addresses that `--safe-level=strict` lets through
 //! sources = ["https://github.com/owner/repository", "https://files.example/tools/"]
-//! osv = "https://api.osv.dev"  # who knows malware and vulnerabilities: the absolute path of a folder of its entries, or "off"
-//! accept = ["GHSA-…"]          # vulnerabilities, and packages (`npm:NAME`) that look like others, that are taken all the same
+//! osv = "https://api.osv.dev"  # who is asked for malware and vulnerabilities: this, a folder of OSV's entries, or "off"
+//! accept = ["GHSA-…"]          # vulnerabilities, and names like another's (`npm:NAME`), that are taken all the same
 //!
 //! [state]
 //! keep = ["npm:some-server"]   # whose files are kept between runs, also at level strict; default: MCP servers'

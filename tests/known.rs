@@ -63,6 +63,15 @@ fn malware(lane: &'static Lane) {
         assert!(!done.text().contains("RAN") && home.records().is_empty() && !images(&home));
     }
     assert!(web.requests().iter().any(|request| request == "POST /v1/querybatch"), "{:?}", web.requests());
+    // The same of a Python package: its lock says that it is the public index's.
+    says(&web, &["MAL-2026-4711"], 0);
+    let line = home.shim_with(&["NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"], "uvx-safe", ["pycowsay", "hi"]);
+    let done = run(line, b"").ended(126);
+    assert!(
+        done.stderr.contains("pycowsay@") && done.stderr.contains("is known malware") && home.records().is_empty(),
+        "{}",
+        done.stderr
+    );
     // Without that answer the same line runs, and without anybody who is asked.
     says(&web, &[], 1);
     let done = start(&home, ODD, &[]).ok();
