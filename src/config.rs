@@ -22,6 +22,8 @@
 //! age = "3 days"               # how old releases have to be, at all levels; "0 days": every age will do;
 //!                              # default: 1 day at level relaxed, 3 at standard, 7 at strict
 //! young = ["npm:@acme/*", "pypi:ours"] # packages whose releases may be of every age
+//! osv = "https://api.osv.dev"  # who is asked for malware and vulnerabilities: this, a folder of OSV's entries, or "off"
+//! accept = ["GHSA-…"]          # vulnerabilities, and names like another's (`npm:NAME`), that are taken all the same
 //!
 //! [state]
 //! keep = ["npm:some-server"]   # whose files are kept between runs, also at level strict; default: MCP servers'
@@ -34,9 +36,12 @@
 //! idle = "30m"                 # s, m or h: end a program whose streams are silent for so long; default: never
 //! ```
 
+pub mod known;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use known::Osv;
 use serde::{Deserialize, Deserializer, de};
 use url::Url;
 
@@ -142,6 +147,11 @@ pub struct PackagesConfig {
     pub age: Option<age::Least>,
     /// Packages whose releases may be of every age.
     pub young: Vec<age::Packages>,
+    /// Who is asked what is known against packages.
+    pub osv: Osv,
+    /// Vulnerabilities and look-alike names that are taken all the same.
+    #[serde(deserialize_with = "known::accepted")]
+    pub accept: Vec<String>,
 }
 
 /// What is kept between runs.

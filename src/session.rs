@@ -5,6 +5,7 @@ mod age;
 pub mod grantee;
 pub mod images;
 mod kept;
+mod known;
 pub mod local;
 mod look;
 mod make;

@@ -32,5 +32,7 @@ if [ "${1:-}" = tools ]; then
     --python "$python" --no-python-downloads --requirements requirements.in >&2
   exec tar -cf - -C tools .
 fi
-"$uv" pip compile --quiet --generate-hashes --only-binary :all: --no-header --no-annotate \
+# Who needs what, and from which index it is, stays in it as comments: image::tree reads them.
+"$uv" pip compile --quiet --generate-hashes --only-binary :all: --no-header \
+  --annotation-style split --emit-index-annotation \
   --python "$python" --no-python-downloads --constraints constraints.txt requirements.in

@@ -21,6 +21,7 @@ mod death;
 mod development;
 mod grants;
 mod guest;
+mod known;
 mod launchers;
 mod limits;
 mod local;
@@ -78,6 +79,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
     ("grants", grants::CASES),
+    ("known", known::CASES),
     ("limits", limits::CASES),
     ("local", local::CASES),
     ("secrets", secrets::CASES),

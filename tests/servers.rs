@@ -24,7 +24,7 @@ const EVERYTHING: Line = Line { shim: "npx-safe", args: &["-y", "@modelcontextpr
 const FILESYSTEM: Line =
     Line { shim: "npx-safe", args: &["-y", "@modelcontextprotocol/server-filesystem@2026.8.31", "/tmp"] };
 const MEMORY: Line = Line { shim: "npx-safe", args: &["-y", "@modelcontextprotocol/server-memory@2026.8.31"] };
-const TIME: Line = Line { shim: "uvx-safe", args: &["mcp-server-time@2026.10.19"] };
+pub const TIME: Line = Line { shim: "uvx-safe", args: &["mcp-server-time@2026.10.19"] };
 const GIT: Line = Line { shim: "uvx-safe", args: &["mcp-server-git@2026.10.19"] };
 
 const PLAYWRIGHT: Line = Line { shim: "npx-safe", args: &["-y", "@playwright/mcp@0.0.83"] };

@@ -7,6 +7,8 @@ pub mod deny;
 pub mod doctor;
 pub mod grants;
 pub mod help;
+mod known;
+pub mod lock;
 pub mod logs;
 pub mod ls;
 pub mod man;
@@ -66,6 +68,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Print what is in a box: every package of its tree, with its version and hashes
+    Lock(lock::Show),
     /// Remove boxes and their images
     Rm {
         /// Names as `jitbox ls` shows them
@@ -231,6 +235,7 @@ pub fn main() -> ExitCode {
         Command::Attempts { name, json } => attempts::list(&context, name.as_deref(), json),
         Command::Log { name, attempt } => attempts::log(&context, &name, attempt),
         Command::Inspect { name, ask, json } => attempts::inspect(&context, &name, ask, json),
+        Command::Lock(show) => lock::run(&context, &show),
         Command::Rm { names } => rm::run(&context, &names),
         Command::Logs { json, last } => logs::run(&context, last, json),
         Command::History { json, package } => logs::history(&context, &package, json),

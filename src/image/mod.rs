@@ -5,6 +5,8 @@ pub mod build;
 pub mod changes;
 pub mod compiled;
 pub mod lock;
+pub mod sbom;
 pub mod template;
+pub mod tree;
 pub mod wheel;
 pub mod words;

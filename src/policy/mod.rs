@@ -10,6 +10,7 @@ pub mod kept;
 pub mod level;
 pub mod lines;
 pub mod mounts;
+pub mod names;
 pub mod paths;
 pub mod reason;
 pub mod seccomp;

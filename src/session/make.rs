@@ -27,6 +27,7 @@ impl Session<'_> {
     /// Makes a box in an attempt of which a record stays. Whoever holds the request's lock may; the box is not the
     /// line's yet. `None` if it would be the one that there is.
     pub(super) fn make(&self, launch: &Launch, request: &Request, why: Why) -> Result<Option<(Attempt, BoxRecord)>> {
+        self.check_names(launch)?;
         let progress = ui::Progress::new(self.context.terminals.stderr, &doing(why, name_of(launch)));
         let sources = self.sources(launch)?;
         let mut resolved = self.resolve(launch, &sources.0)?;
@@ -92,6 +93,7 @@ impl Session<'_> {
         progress: &ui::Progress,
     ) -> Result<BoxRecord> {
         let name = name_of(launch);
+        self.check_known(launch, &locked, &resolved.packages)?;
         progress.phase("building");
         making.sources.secret = self.logins_to_fetch(launch, &locked)?;
         making.build(&locked).map_err(|e| self.name_withheld(e, launch, &locked))?;
@@ -129,6 +131,7 @@ impl Session<'_> {
         let progress = ui::Progress::new(self.context.terminals.stderr, &doing(Why::FirstStart, &again));
         let sources = self.sources(launch)?;
         let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
+        self.check_known(launch, &locked, &record.packages)?;
         let secret = self.logins_to_fetch(launch, &locked)?;
         let making = Making {
             engine: &self.engine,

@@ -1,6 +1,7 @@
-//! What was said about a box once, and is not said at every start.
+//! What was said once, about a box or about the machine, and is not said at every start.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, SystemTime};
 
 use super::{Layout, store};
 
@@ -15,6 +16,23 @@ pub fn news(layout: &Layout, key: &str, names: &[String]) -> Vec<String> {
         let _ = store::write(&path, &told);
     }
     news
+}
+
+/// How long something that is true of the machine, and of no box, is not said again.
+const HOUR: Duration = Duration::from_secs(3600);
+
+/// Whether an hour has passed since `what` was said last. From `now` on it was said.
+pub fn is_due(layout: &Layout, what: &str, now: SystemTime) -> bool {
+    let path = layout.told(what);
+    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let last = store::read::<u64>(layout, &path).ok().flatten();
+    // A clock that was set back would else silence it for long.
+    let silent = |last: u64| (last..last.saturating_add(HOUR.as_secs())).contains(&now.as_secs());
+    if last.is_some_and(silent) {
+        return false;
+    }
+    let _ = store::write(&path, &now.as_secs());
+    true
 }
 
 #[cfg(test)]
@@ -33,5 +51,18 @@ mod tests {
         assert_eq!(news(&layout, "a", &names(&["B", "C"])), names(&["C"]));
         assert_eq!(news(&layout, "a", &[]), names(&[]));
         assert_eq!(news(&layout, "b", &names(&["A"])), names(&["A"]));
+    }
+
+    #[test]
+    fn what_the_machine_lacks_is_said_once_an_hour() {
+        let home = tempfile::tempdir().unwrap();
+        let mut context = Context::read();
+        context.env = [("XDG_DATA_HOME", home.path())].into_iter().collect();
+        let layout = Layout::new(&context);
+        let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000 + seconds);
+        let due = |seconds| is_due(&layout, "osv", at(seconds));
+        assert_eq!([due(0), due(1), due(3599), due(3600), due(3601)], [true, false, false, true, false]);
+        assert!(is_due(&layout, "osv", SystemTime::UNIX_EPOCH + Duration::from_secs(5)), "a clock that was set back");
+        assert!(is_due(&layout, "other", at(1)));
     }
 }
