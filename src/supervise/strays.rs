@@ -3,6 +3,7 @@
 //! starts any more waits for ever.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,6 +13,10 @@ const MARK: &str = "JITBOX_RUN";
 
 /// The same in the steps of a build: an argument of our templates.
 const STEP_MARK: &str = "RUN";
+
+/// How often it is looked for what belongs to a run, and how long after another.
+const LOOKS: usize = 10;
+const BETWEEN: Duration = Duration::from_millis(20);
 
 /// The environment that marks what belongs to a run.
 pub fn mark(run: &str) -> Vec<(OsString, OsString)> {
@@ -32,14 +37,30 @@ pub fn end_steps(run: &str) {
 
 fn end_marked(run: &str, names: &[&str]) {
     let marks: Vec<Vec<u8>> = names.iter().map(|name| format!("{name}={run}").into_bytes()).collect();
+    // A process that is just becoming another program has no environment for a moment (proc(5)), and one that is about
+    // to end may start another: nothing is left when nothing was found twice.
+    let mut in_vain = 0;
+    for _ in 0..LOOKS {
+        in_vain = if end_all(&marks) { 0 } else { in_vain + 1 };
+        if in_vain == 2 {
+            return;
+        }
+        std::thread::sleep(BETWEEN);
+    }
+}
+
+/// Ends those that can be seen; whether there were any.
+fn end_all(marks: &[Vec<u8>]) -> bool {
+    let mut found = false;
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
         let is_marked = environment.split(|byte| *byte == 0).any(|variable| marks.iter().any(|mark| mark == variable));
         if is_marked && !is_for_all(&std::fs::read(entry.path().join("cmdline")).unwrap_or_default(), &environment) {
-            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+            found |= kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok();
         }
     }
+    found
 }
 
 /// Whether this process is not the run's alone, whichever of the engine's command lines started it: the one that
