@@ -5,14 +5,13 @@ use std::time::{Duration, SystemTime};
 
 use serde_json::json;
 
+use super::{logs, ls};
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
-use crate::package::PinnedPackage;
 use crate::registry::cutoff;
 use crate::session::Session;
-use crate::session::update::named;
 use crate::state::attempts::{self, Attempt, Outcome};
-use crate::state::boxes::{self, BoxRecord};
+use crate::state::boxes;
 use crate::state::{Layout, lock};
 use crate::ui;
 
@@ -20,8 +19,7 @@ use crate::ui;
 fn called(layout: &Layout, name: Option<&str>) -> Result<Vec<Attempt>> {
     let mut all = attempts::all(layout)?;
     if let Some(name) = name {
-        let of_package = |record: &BoxRecord| record.packages.first().map(PinnedPackage::name) == Some(name);
-        all.retain(|attempt| attempt.request.name() == name || attempt.made.as_ref().is_some_and(of_package));
+        all.retain(|attempt| logs::is_package(&attempt.request.name(), name));
         if all.is_empty() {
             return Err(Error::not_found(format!("there was no attempt to make `{name}`")).hint("jitbox attempts"));
         }
@@ -100,7 +98,7 @@ pub fn log(context: &Context, name: &str, number: Option<u32>) -> Result<ExitCod
 pub fn inspect(context: &Context, name: &str, ask: bool, json: bool) -> Result<ExitCode> {
     let layout = Layout::new(context);
     let mut all = Vec::new();
-    for record in named(&boxes::all(&layout)?, name)? {
+    for record in ls::named(&layout, name)? {
         let attempts = attempts::of(&layout, &record.request)?;
         let attempt = attempts.iter().find(|attempt| attempt.number == record.attempt);
         let offers = match ask {

@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use serde_json::{Value, json};
 
-use super::{known, logs};
+use super::{known, ls};
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::image::sbom::{self, Format};
 use crate::image::tree::{Package, Tree};
-use crate::package::shown;
 use crate::state::Layout;
-use crate::state::boxes::{self, BoxRecord};
+use crate::state::boxes::BoxRecord;
 use crate::ui;
 
 /// What can be said.
@@ -35,7 +34,7 @@ pub struct Show {
 /// Prints it.
 pub fn run(context: &Context, said: &Show) -> Result<ExitCode> {
     let mut boxes = Vec::new();
-    for record in named(&Layout::new(context), &said.name)? {
+    for record in ls::named(&Layout::new(context), &said.name)? {
         let tree = Tree::read(record.request.ecosystem, &record.lock, &record.packages)?;
         boxes.push((record, tree));
     }
@@ -49,16 +48,6 @@ pub fn run(context: &Context, said: &Show) -> Result<ExitCode> {
     };
     ui::answer(&text);
     Ok(ExitCode::SUCCESS)
-}
-
-/// The boxes that are meant: by their name or their package's, or by their image.
-fn named(layout: &Layout, name: &str) -> Result<Vec<BoxRecord>> {
-    let mut found = boxes::all(layout)?;
-    found.retain(|record| logs::is_package(&record.name(), name) || record.image == name);
-    if found.is_empty() {
-        return Err(Error::not_found(format!("no box is called `{}`", shown(name))).hint("jitbox ls"));
-    }
-    Ok(found)
 }
 
 pub(super) fn written(value: &Value) -> Result<String> {

@@ -2,10 +2,25 @@
 
 use std::process::ExitCode;
 
+use super::logs;
 use crate::context::Context;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, Error, Result};
+use crate::package::shown;
+use crate::state::boxes::BoxRecord;
 use crate::state::{Layout, boxes};
 use crate::ui;
+
+/// The boxes that a person means: those of just that name, else those of that package or with that image.
+pub(super) fn named(layout: &Layout, name: &str) -> Result<Vec<BoxRecord>> {
+    let all = boxes::all(layout)?;
+    let (exactly, others): (Vec<_>, Vec<_>) = all.into_iter().partition(|record| record.name() == name);
+    let of_package = |record: &BoxRecord| logs::is_package(&record.name(), name) || record.image == name;
+    let found = if exactly.is_empty() { others.into_iter().filter(of_package).collect() } else { exactly };
+    match found.is_empty() {
+        true => Err(Error::not_found(format!("no box is called `{}`", shown(name))).hint("jitbox ls")),
+        false => Ok(found),
+    }
+}
 
 /// Lists the boxes.
 pub fn run(context: &Context, json: bool) -> Result<ExitCode> {

@@ -2,12 +2,13 @@
 
 use std::process::ExitCode;
 
+use super::ls;
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::image::changes::Moved;
 use crate::probe::Kind;
 use crate::session::Session;
-use crate::session::update::{How, Update, named};
+use crate::session::update::{How, Update};
 use crate::state::boxes;
 use crate::ui;
 
@@ -40,10 +41,9 @@ const NEWER: u8 = 3;
 /// Updates the boxes. One that can't be is said, and the others are updated all the same.
 pub fn run(context: &Context, args: &Args) -> Result<ExitCode> {
     let session = Session::open(context)?;
-    let all = boxes::all(&session.layout)?;
     let records = match args.all {
-        true => all,
-        false => args.names.iter().map(|name| named(&all, name)).collect::<Result<Vec<_>>>()?.concat(),
+        true => boxes::all(&session.layout)?,
+        false => args.names.iter().map(|name| ls::named(&session.layout, name)).collect::<Result<Vec<_>>>()?.concat(),
     };
     let how = How { check: args.check, accept: args.accept };
     let (mut updates, mut failed) = (Vec::new(), false);
@@ -122,7 +122,7 @@ fn short(text: &str) -> String {
 /// Goes back.
 pub fn roll_back(context: &Context, name: &str, to: Option<u32>, json: bool) -> Result<ExitCode> {
     let session = Session::open(context)?;
-    let records = named(&boxes::all(&session.layout)?, name)?;
+    let records = ls::named(&session.layout, name)?;
     let [record] = &records[..] else {
         let names = records.iter().map(|record| format!("jitbox rollback {}", shell_words::quote(&record.name())));
         return Err(names.fold(Error::usage(format!("several boxes are of `{name}`")), Error::hint));

@@ -12,7 +12,7 @@ use crate::image::lock::Lock;
 use crate::launch::{Launch, Launcher, Tighten};
 use crate::package::npm::NpmSpec;
 use crate::package::pypi::PypiSpec;
-use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
+use crate::package::{Ecosystem, PackageSpec};
 use crate::policy::level::Level;
 use crate::probe::{self, Answers, Changed};
 use crate::state::attempts::{self, Attempt, Why};
@@ -207,18 +207,4 @@ fn launch_of(record: &BoxRecord) -> Result<Launch> {
         environment: Vec::new(),
         local: None,
     })
-}
-
-/// The boxes that a person means by a name.
-pub fn named(all: &[BoxRecord], name: &str) -> Result<Vec<BoxRecord>> {
-    let exactly: Vec<BoxRecord> = all.iter().filter(|record| record.name() == name).cloned().collect();
-    if !exactly.is_empty() {
-        return Ok(exactly);
-    }
-    let of_package = |record: &&BoxRecord| record.packages.first().map(PinnedPackage::name) == Some(name);
-    let found: Vec<BoxRecord> = all.iter().filter(of_package).cloned().collect();
-    match found.is_empty() {
-        true => Err(Error::not_found(format!("no box is called `{name}`")).hint("jitbox ls")),
-        false => Ok(found),
-    }
 }
