@@ -47,7 +47,7 @@ fn says(web: &Web, ids: &[&str], others: usize) {
 }
 
 fn images(home: &Home) -> bool {
-    home.lane.engine_says(&["images", "--format", "{{.Repository}}"]).contains("jitbox/npm-is-odd")
+    home.lane.images().iter().any(|image| image.contains("jitbox/npm-is-odd:"))
 }
 
 /// Whatever the level and the settings say: it is not even built.

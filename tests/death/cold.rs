@@ -1,5 +1,6 @@
 //! Deaths while a box is being made.
 
+use std::io::Read;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -18,7 +19,12 @@ type Line = [&'static str; 7];
 const KILLED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-even@1.0.0", "cowsay", "moo"];
 const FAILED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-odd@3.0.1", "cowsay", "moo"];
 const ORPHANED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-number@7.0.0", "cowsay", "moo"];
-const KILLS: u32 = 20;
+
+/// How often a shim is killed while it makes its box: they take minutes, and so most lanes have fewer of them.
+fn kills_on(lane: &Lane) -> u32 {
+    if ["docker", "podman-rootless"].contains(&&*lane.name) { 20 } else { 8 }
+}
+
 /// A keeper gives a build's client 1.5 s to stop and the container in which a tree is resolved
 /// time to start, clears up twice, and waits for an engine that other tests keep busy.
 const PATIENCE: Duration = Duration::from_secs(150);
@@ -54,10 +60,11 @@ pub fn kills(lane: &'static Lane) {
     let mut shims = vec![right(run(home.shim("npx-safe", KILLED), b""))];
     let whole = begun.elapsed();
     let image = image(&home);
-    for i in 0..KILLS {
+    let kills = kills_on(lane);
+    for i in 0..kills {
         forget(lane, &home, &image);
         let mut child = spawn(&home, KILLED);
-        std::thread::sleep(whole * i / KILLS + Duration::from_millis(7));
+        std::thread::sleep(whole * i / kills + Duration::from_millis(7));
         child.kill().unwrap();
         child.wait().unwrap();
         // An image that is in use would only lose its name.
@@ -73,9 +80,9 @@ pub fn kills(lane: &'static Lane) {
 /// The engine's client dies in the middle of a build: the shim says so, and makes it next time.
 pub fn kill_of_the_build(lane: &'static Lane) {
     let home = Home::empty(lane);
-    let child = spawn(&home, FAILED);
+    let mut child = spawn(&home, FAILED);
     let mut shims = vec![child.id()];
-    let client = child_with(child.id(), " build --tag=");
+    let client = client_of_build(&mut child);
     std::thread::sleep(Duration::from_millis(700));
     kill(Pid::from_raw(client.cast_signed()), Signal::SIGKILL).unwrap();
     let done = finish(child);
@@ -102,6 +109,19 @@ pub fn kill_of_the_keeper(lane: &'static Lane) {
     let done = run(other.shim(SERVER.shim, SERVER.args), b"").ok();
     clean(lane, &home, &[child.id(), done.pid]);
     home.remove_boxes();
+}
+
+/// The client that builds for a shim, once it is there.
+fn client_of_build(shim: &mut Child) -> u32 {
+    wait_for("the client that builds", || {
+        let client = children(shim.id()).into_iter().find(|pid| read(*pid, "cmdline").contains(" build --tag="));
+        if client.is_none() && shim.try_wait().unwrap().is_some() {
+            let mut words = String::new();
+            shim.stderr.take().unwrap().read_to_string(&mut words).unwrap();
+            panic!("nothing was built: {words}");
+        }
+        client
+    })
 }
 
 /// The child of `shim` with this in its command line, once it is there.

@@ -106,6 +106,15 @@ impl Lane {
         if output.status.success() { String::from_utf8_lossy(&output.stdout).trim().to_owned() } else { String::new() }
     }
 
+    /// The names of all images. podman's list fails while somebody else removes one of them.
+    pub fn images(&self) -> Vec<String> {
+        let listed = || {
+            let output = self.engine_command(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).output().unwrap();
+            output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        super::wait_for("the list of images", listed).lines().map(str::to_owned).collect()
+    }
+
     /// Where the lane's user has a program.
     pub fn shell_path(&self, program: &str) -> String {
         self.shell_says("command -v \"$1\"", &[program]).trim().to_owned()
