@@ -115,12 +115,17 @@ impl<'a> Session<'a> {
         }
         let made = self.make(launch, &request, Why::FirstStart);
         let made = made.map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })?;
-        let Some((_, record)) = made else { return Err(Error::failed("there is a box, and it was not found")) };
+        let Some((mut attempt, record)) = made else {
+            return Err(Error::failed("there is a box, and it was not found"));
+        };
+        attempt.pass(&self.layout)?;
         boxes::activate(&self.layout, &record)?;
-        let outdated = if record.request.contents.is_empty() { Ok(()) } else { self.remove_outdated(&record) };
-        if let Err(e) = outdated.and_then(|()| self.trim(&record)) {
+        if !record.request.contents.is_empty()
+            && let Err(e) = self.remove_outdated(&record)
+        {
             ui::note(&e.to_string());
         }
+        self.trim(&record);
         Ok(record)
     }
 

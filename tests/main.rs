@@ -37,6 +37,10 @@ mod terminal;
 mod transparency;
 mod updates;
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
 use libtest_mimic::{Arguments, Conclusion, Failed, Trial};
 
 use support::Lane;
@@ -95,7 +99,16 @@ const TOPICS: &[(&str, &[Case])] = &[
 type Plain = (&'static str, fn());
 const PLAIN: &[&[Plain]] = &[abuse::PLAIN, cli::PLAIN, grants::PLAIN, guest::PLAIN, launchers::PLAIN, oracle::PLAIN];
 
+/// How long each trial took that went well.
+static TOOK: Mutex<Vec<(Duration, String)>> = Mutex::new(Vec::new());
+
 fn main() -> std::process::ExitCode {
+    // In one line, so that whoever keeps a few lines of a long log has it.
+    std::panic::set_hook(Box::new(|panic| {
+        let words = panic.payload_as_str().unwrap_or("no words").replace('\n', "\\n");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        eprintln!("panicked at {place}: {words}");
+    }));
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(3);
     let mut trials = vec![Trial::test("lanes::all_there", all_there)];
@@ -109,8 +122,10 @@ fn main() -> std::process::ExitCode {
         for (topic, cases) in TOPICS.iter().filter(|(topic, _)| lane.runs(topic)) {
             for case in cases.iter().filter(|case| (case.on)(lane)) {
                 let name = format!("{}::{topic}::{}", lane.name, case.name);
-                let trial = Trial::test(name, move || {
+                let trial = Trial::test(name.clone(), move || {
+                    let begun = Instant::now();
                     (case.run)(lane);
+                    TOOK.lock().unwrap().push((begun.elapsed(), name));
                     Ok(())
                 });
                 trials.push(trial.with_ignored_flag(case.by_hand));
@@ -124,12 +139,37 @@ fn main() -> std::process::ExitCode {
     registries::end();
     abuse::print();
     abuse::end();
+    print_times();
     let new: Vec<String> = leftovers().into_iter().filter(|one| !before.contains(one)).collect();
     if !new.is_empty() {
         eprintln!("left behind by some test: {new:#?}");
         return std::process::ExitCode::FAILURE;
     }
     conclusion.exit_code()
+}
+
+/// Where the time of many trials went, topic by topic and lane by lane. They ran beside each other: the sums are more than
+/// the whole took.
+fn print_times() {
+    let took = TOOK.lock().unwrap();
+    if took.len() < 100 {
+        return;
+    }
+    for part in [0, 1] {
+        let mut sums = BTreeMap::<&str, Duration>::new();
+        for (time, name) in took.iter() {
+            *sums.entry(name.split("::").nth(part).unwrap()).or_default() += *time;
+        }
+        let mut sums: Vec<(&str, Duration)> = sums.into_iter().collect();
+        sums.sort_by_key(|(_, sum)| std::cmp::Reverse(*sum));
+        let sums: Vec<String> = sums.iter().map(|(name, sum)| format!("{name} {:.0}", sum.as_secs_f32())).collect();
+        eprintln!("seconds: {}", sums.join(", "));
+    }
+    let mut slowest: Vec<&(Duration, String)> = took.iter().collect();
+    slowest.sort_by(|one, other| other.cmp(one));
+    for (time, name) in slowest.iter().take(40) {
+        eprintln!("{:6.1} s {name}", time.as_secs_f32());
+    }
 }
 
 /// Containers that were made and never started, by engines whose client was killed meanwhile:

@@ -1,6 +1,7 @@
 //! Newer versions: looked for, taken after they were asked what they offer, and given back.
 
-use std::process::Stdio;
+use std::fs::File;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -26,12 +27,14 @@ pub const CASES: &[Case] = &[
 struct Registry {
     web: Web,
     name: &'static str,
+    /// The command that lines name.
+    command: Option<&'static str>,
     versions: serde_json::Map<String, Value>,
 }
 
 impl Registry {
     fn new(name: &'static str) -> Self {
-        Self { web: Web::start_outside(), name, versions: serde_json::Map::new() }
+        Self { web: Web::start_outside(), name, command: None, versions: serde_json::Map::new() }
     }
 
     /// Adds a version, which is `latest` from now on.
@@ -75,7 +78,12 @@ fn jitbox(home: &Home, args: &[&str]) -> Done {
 fn version(home: &Home, registry: &Registry) -> String {
     let no_proxy = format!("NO_PROXY={}", address());
     let url = registry.web.url.clone();
-    let mut client = Client::start(home.shim_with(&[&no_proxy], "npx-safe", ["-y", "--registry", &url, registry.name]));
+    let program = match registry.command {
+        Some(command) => vec!["-p", registry.name, command],
+        None => vec![registry.name],
+    };
+    let line = [vec!["-y", "--registry", &url], program].concat();
+    let mut client = Client::start(home.shim_with(&[&no_proxy], "npx-safe", line));
     client.initialize();
     let version = client.call("version", json!({}));
     client.finish();
@@ -153,18 +161,20 @@ fn there_and_back(lane: &'static Lane) {
     }
 }
 
-/// At level strict another tool is no small thing.
+/// At level strict another tool is no small thing. The package has several commands, and none of its own name.
 fn strict(lane: &'static Lane) {
     const NAME: &str = "mcp-moons";
     let home = Home::warmed(lane, Carrier::Chosen, &[]);
     let mut registry = Registry::new(NAME);
-    registry.publish(&home, "1.0.0", &server("1.0.0", &json!([tool("version", "Tells it")])), &json!({}));
+    registry.command = Some("moons");
+    let bins = json!({ "bin": { "aaa": "package.json", "moons": "cli.js" } });
+    registry.publish(&home, "1.0.0", &server("1.0.0", &json!([tool("version", "Tells it")])), &bins);
     assert_eq!(version(&home, &registry), "1.0.0");
     home.configure("level = \"strict\"\n");
-    registry.publish(&home, "1.0.1", &server("1.0.1", &json!([tool("version", "Tells it")])), &json!({}));
+    registry.publish(&home, "1.0.1", &server("1.0.1", &json!([tool("version", "Tells it")])), &bins);
     jitbox(&home, &["update", "--all"]).ok();
     assert_eq!(version(&home, &registry), "1.0.1");
-    registry.publish(&home, "1.1.0", &server("1.1.0", &json!([tool("version", "Tells all")])), &json!({}));
+    registry.publish(&home, "1.1.0", &server("1.1.0", &json!([tool("version", "Tells all")])), &bins);
     let refused = jitbox(&home, &["update", NAME]).ended(1);
     assert!(refused.stderr.contains(&format!("jitbox update --accept {NAME}")), "{}", refused.words());
     assert_eq!(version(&home, &registry), "1.0.1");
@@ -211,40 +221,46 @@ fn killed(lane: &'static Lane, times: u32) {
         registry.publish(&home, &version, &server(&version, &json!([tool("version", "Tells it")])), &json!({}));
         version
     };
+    let number = |version: &str| version["1.0.".len()..].parse::<u32>().unwrap();
     let mut active = publish(&mut registry, 0);
     assert_eq!(version(&home, &registry), active);
-    let update = || {
-        let mut command = home.shim_with(&[&format!("NO_PROXY={}", address())], "jitbox", ["update", NAME]);
-        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+    let said = home.dir.join("said");
+    let start = |mut command: Command| {
+        let said = File::options().create(true).append(true).open(&said).unwrap();
+        command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap()
+    };
+    let update = || start(home.shim_with(&[&format!("NO_PROXY={}", address())], "jitbox", ["update", NAME]));
+    let goes_well = |mut child: Child| {
+        assert!(child.wait().unwrap().success(), "{}", std::fs::read_to_string(&said).unwrap());
     };
     let newer = publish(&mut registry, 1);
     let begun = Instant::now();
-    assert!(update().wait().unwrap().success());
+    goes_well(update());
     let whole = begun.elapsed();
     active = newer;
     let mut dice = Dice(u64::from(times));
-    for number in 2..2 + times {
-        let newer = publish(&mut registry, number);
+    for made in 2..2 + times {
+        let newer = publish(&mut registry, made);
         let mut child = update();
         std::thread::sleep(whole * dice.roll(1000) as u32 / 1000);
         child.kill().unwrap();
         child.wait().unwrap();
-        let mut back = home.shim("jitbox", ["rollback", NAME]);
-        let mut back = back.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        let mut back = start(home.shim("jitbox", ["rollback", NAME]));
         std::thread::sleep(Duration::from_millis(dice.roll(60) as u64));
         let _ = back.kill();
         back.wait().unwrap();
         let now = version(&home, &registry);
         let known: Vec<Value> = attempts(&home, NAME).iter().map(|attempt| attempt["packages"][0].clone()).collect();
         assert!(known.contains(&json!(format!("{NAME}@{now}"))), "{now} of {known:?}");
-        assert!(now == newer || now <= active, "{now}");
+        assert!(now == newer || number(&now) <= number(&active), "{now} after {active}");
         active = now;
         nothing_left(lane, child.id());
     }
     // Two at once: one makes it, the other finds nothing newer.
     let newer = publish(&mut registry, 2 + times);
-    let (mut one, mut other) = (update(), update());
-    assert!(one.wait().unwrap().success() && other.wait().unwrap().success());
+    let (one, other) = (update(), update());
+    goes_well(one);
+    goes_well(other);
     assert_eq!(version(&home, &registry), newer);
     // Of what was on its way nothing is left but the box and the one before it.
     let left = attempts(&home, NAME);

@@ -73,27 +73,35 @@ impl Lock {
     }
 }
 
+/// package-lock.json, version 3 (docs.npmjs.com, "package-lock.json"): each package by its place.
 #[derive(Deserialize)]
-struct PackageLock {
-    packages: BTreeMap<String, Entry>,
+pub(super) struct PackageLock {
+    pub(super) packages: BTreeMap<String, Entry>,
 }
 
+/// What it says of one package.
 #[derive(Deserialize)]
-struct Entry {
+#[serde(rename_all = "camelCase")]
+pub(super) struct Entry {
     name: Option<String>,
     version: Option<String>,
-    resolved: Option<String>,
+    pub(super) resolved: Option<String>,
     integrity: Option<String>,
+    #[serde(default)]
+    pub(super) dependencies: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) optional_dependencies: BTreeMap<String, String>,
+    #[serde(default)]
+    pub(super) peer_dependencies: BTreeMap<String, String>,
     bin: Option<serde_json::Value>,
     #[serde(default)]
     link: bool,
-    #[serde(default, rename = "inBundle")]
+    #[serde(default)]
     in_bundle: bool,
-    #[serde(default, rename = "hasInstallScript")]
+    #[serde(default)]
     has_install_script: bool,
 }
 
-/// package-lock.json, version 3 (docs.npmjs.com, "package-lock.json").
 fn npm(text: String) -> Result<Lock> {
     let malformed = |why: String| Error::failed("npm wrote a lock that can't be used").because(why);
     let lock: PackageLock = serde_json::from_str(&text).map_err(|e| malformed(e.to_string()))?;

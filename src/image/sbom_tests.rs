@@ -1,11 +1,9 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::*;
-use crate::engine::Architecture;
 use crate::package::npm::{NpmName, parse_version};
 use crate::package::source::Commit;
 use crate::package::{Ecosystem, PinnedPackage};
-use crate::state::boxes::Request;
 
 const NPM: &str = r#"{"lockfileVersion":3,"packages":{
     "node_modules/@s/b":{"version":"2.0.0+x","resolved":"https://npm.acme.example/b.tgz","integrity":"sha512-H0D8ktokFpR1CXnuYkYjnh4/u3IcXzgV3vUYSA4CbR4KZCXTpHBxxNPykMXcUDJaKk1HSFM8a5Dsbs0sGgHcVA=="},
@@ -26,20 +24,9 @@ b==1 \\
 ";
 
 fn record(ecosystem: Ecosystem, packages: Vec<PinnedPackage>, lock: &str) -> BoxRecord {
-    let request = Request {
-        ecosystem,
-        packages: packages.iter().map(ToString::to_string).collect(),
-        python: None,
-        registry: None,
-        sources: None,
-        prerelease: false,
-        architecture: Architecture::X86_64,
-        local: None,
-        contents: Vec::new(),
-    };
-    let (image, base) = ("localhost/jitbox/npm-z:0".to_owned(), "docker.io/library/node:24".to_owned());
-    let tree = (Vec::new(), lock.to_owned());
-    let mut record = BoxRecord::new(request, packages, image, base, Vec::new(), None, BTreeMap::new(), false, tree);
+    let mut record = BoxRecord::sample(ecosystem, packages.iter().map(ToString::to_string).collect());
+    (record.image, record.base) = ("localhost/jitbox/npm-z:0".to_owned(), "docker.io/library/node:24".to_owned());
+    (record.packages, record.lock) = (packages, lock.to_owned());
     record.created = 1_769_860_800;
     record
 }

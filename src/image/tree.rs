@@ -3,10 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
 use url::Url;
 
-use super::lock::Lock;
+use super::lock::{Lock, PackageLock};
 use crate::error::Result;
 use crate::package::source::PinnedSource;
 use crate::package::{Ecosystem, PinnedPackage};
@@ -88,23 +87,6 @@ fn named(package: &mut Package, direct: &[PinnedPackage]) {
     let pinned = direct.iter().find(|pinned| pinned.name() == package.name);
     package.is_direct = pinned.is_some();
     package.source = pinned.and_then(PinnedPackage::source).cloned();
-}
-
-#[derive(Deserialize)]
-struct PackageLock {
-    packages: BTreeMap<String, Entry>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Entry {
-    resolved: Option<String>,
-    #[serde(default)]
-    dependencies: BTreeMap<String, String>,
-    #[serde(default)]
-    optional_dependencies: BTreeMap<String, String>,
-    #[serde(default)]
-    peer_dependencies: BTreeMap<String, String>,
 }
 
 /// package-lock.json: `found` is in the order of its places.

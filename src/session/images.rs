@@ -8,8 +8,8 @@ use crate::engine::argv;
 use crate::error::Result;
 use crate::exec::{Cmd, last_words};
 use crate::image::build::image_exists;
-use crate::state::attempts::{self, Outcome};
-use crate::state::boxes::{self, BoxRecord};
+use crate::state::attempts::{self, Attempt, Outcome};
+use crate::state::boxes::{self, BoxRecord, Request};
 use crate::ui;
 
 /// How long an engine may take to remove an image.
@@ -48,18 +48,34 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Forgets what was made for `active`'s line before the box that it took the place of, boxes that were not taken, and
-    /// attempts that were ended from outside, with their images. What is in use stays until the next time. Whoever holds
-    /// the line's lock may.
-    pub(super) fn trim(&self, active: &BoxRecord) -> Result<()> {
-        let attempts = attempts::of(&self.layout, &active.request)?;
-        let before = attempts::before(&attempts, active);
-        let kept = [Some(active), before].into_iter().flatten();
-        let kept: Vec<(u32, &str)> = kept.map(|record| (record.attempt, &*record.image)).collect();
-        let of_others: BTreeSet<String> = boxes::all(&self.layout)?.into_iter().map(|record| record.image).collect();
-        for attempt in attempts.iter().filter(|attempt| kept.iter().all(|(number, _)| *number != attempt.number)) {
-            let needed = |image: &str| kept.iter().any(|(_, kept)| *kept == image) || of_others.contains(image);
-            let gone = match attempt.image.as_deref().filter(|image| !needed(image)) {
+    /// Forgets what was made for a line before the box that `active` took the place of, boxes that were not taken, and
+    /// attempts that were ended from outside, with their images. Whoever holds the line's lock may.
+    pub(super) fn trim(&self, active: &BoxRecord) {
+        self.forget_attempts(&active.request, Some(active), |_| true);
+    }
+
+    /// Forgets attempts for a line that were ended from outside, with their images. Whoever holds the line's lock may.
+    pub(super) fn clear(&self, request: &Request, active: Option<&BoxRecord>) {
+        self.forget_attempts(request, active, |attempt| attempt.outcome == Outcome::UnderWay);
+    }
+
+    /// What is in use, or can't be removed, stays until the next time.
+    fn forget_attempts(&self, request: &Request, active: Option<&BoxRecord>, which: fn(&Attempt) -> bool) {
+        if let Err(e) = self.try_to_forget(request, active, which) {
+            ui::note(&e.to_string());
+        }
+    }
+
+    fn try_to_forget(&self, request: &Request, active: Option<&BoxRecord>, which: fn(&Attempt) -> bool) -> Result<()> {
+        let attempts = attempts::of(&self.layout, request)?;
+        let before = active.and_then(|active| attempts::before(&attempts, active));
+        let kept: Vec<u32> = [active, before].into_iter().flatten().map(|record| record.attempt).collect();
+        let (old, kept): (Vec<&Attempt>, Vec<&Attempt>) =
+            attempts.iter().partition(|attempt| which(attempt) && !kept.contains(&attempt.number));
+        let mut needed: BTreeSet<String> = boxes::all(&self.layout)?.into_iter().map(|record| record.image).collect();
+        needed.extend(kept.iter().filter_map(|attempt| attempt.image.clone()));
+        for attempt in old {
+            let gone = match attempt.image.as_deref().filter(|image| !needed.contains(*image)) {
                 Some(image) => self.remove_image(image, Duration::ZERO)?.is_ok(),
                 None => true,
             };

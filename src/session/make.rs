@@ -33,6 +33,7 @@ impl Session<'_> {
         let mut resolved = self.resolve(launch, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
         let active = boxes::find(&self.layout, request)?;
+        self.clear(request, active.as_ref());
         let mut attempt = Attempt::begin(&self.layout, request, why, active.as_ref())?;
         let made = self.lock_tree(launch, &mut making, &mut resolved, &progress);
         if let (Ok(locked), Some(active)) = (&made, &active)
@@ -119,7 +120,7 @@ impl Session<'_> {
             (locked.packages, locked.text),
         );
         record.cutoff = resolved.cutoff;
-        record.verbs = verbs(launch);
+        (record.command, record.verbs) = (launch.command.clone(), verbs(launch));
         boxes::keep_archives(&self.layout, request, &making.archives)?;
         Ok(record)
     }
@@ -312,9 +313,6 @@ fn verbs(launch: &Launch) -> Vec<String> {
         let plain = plain && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'-');
         plain.then(|| text.to_owned())
     };
-    if launch.command.is_some() || launch.call.is_some() {
-        return Vec::new();
-    }
     launch.args.iter().map_while(word).take(MOST_VERBS).collect()
 }
 

@@ -19,7 +19,10 @@ impl Session<'_> {
     /// Asks; the inner error says what the server did not do. One that needs a key, a network or more arguments than
     /// the box's record has may not answer at all.
     pub fn probe(&self, launch: &Launch, record: &BoxRecord) -> Result<Result<Answers, String>> {
-        let path = program::path(launch, record)?;
+        let path = match program::path(launch, record) {
+            Ok(path) => path,
+            Err(e) => return Ok(Err(e.to_string())),
+        };
         let argv: Vec<&str> = std::iter::once(&*path).chain(record.verbs.iter().map(String::as_str)).collect();
         let mut environment = vec!["PATH=/usr/local/bin:/usr/bin:/bin".to_owned()];
         environment.extend(["HOME=/state", "TMPDIR=/tmp"].map(str::to_owned));

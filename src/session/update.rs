@@ -15,7 +15,7 @@ use crate::package::pypi::PypiSpec;
 use crate::package::{Ecosystem, PackageSpec};
 use crate::policy::level::Level;
 use crate::probe::{self, Answers, Changed};
-use crate::state::attempts::{self, Attempt, Why};
+use crate::state::attempts::{self, Why};
 use crate::state::boxes::{self, BoxRecord};
 use crate::state::lock;
 use crate::ui;
@@ -77,18 +77,19 @@ impl Session<'_> {
         if how.check {
             return self.look_for_newer(&launch, &active);
         }
-        let Some((attempt, new)) = self.make(&launch, &request, Why::Update)? else { return Ok(None) };
+        let Some((mut attempt, new)) = self.make(&launch, &request, Why::Update)? else { return Ok(None) };
         let judged = self.judge(&launch, (&active, &new), how);
         let update = match judged {
             Ok(update) => update,
             Err(e) => {
                 attempt.reject(&self.layout, &e)?;
-                self.trim(&active)?;
+                self.trim(&active);
                 return Err(e);
             }
         };
+        attempt.pass(&self.layout)?;
         boxes::activate(&self.layout, &new)?;
-        self.trim(&new)?;
+        self.trim(&new);
         Ok(Some(update))
     }
 
@@ -152,9 +153,8 @@ impl Session<'_> {
         let _lock = lock::take(&self.layout.lock(&record.request.key()), || {})?;
         let active = boxes::find(&self.layout, &record.request)?.unwrap_or_else(|| record.clone());
         let attempts = attempts::of(&self.layout, &record.request)?;
-        let made = |number| attempts.iter().find(|attempt: &&Attempt| attempt.number == number)?.made.as_ref();
         let found = match number {
-            Some(number) => made(number),
+            Some(number) => attempts::passed(&attempts, number),
             None => attempts::before(&attempts, &active),
         };
         let Some(found) = found else {
@@ -187,8 +187,6 @@ fn launch_of(record: &BoxRecord) -> Result<Launch> {
         Ecosystem::Npm => NpmSpec::parse(text).map(PackageSpec::Npm),
         Ecosystem::Pypi => PypiSpec::parse_command(text).map(PackageSpec::Pypi),
     };
-    // A box that no line has without naming a command is resolved as for one of its commands.
-    let command = record.programs.keys().next().filter(|_| record.default_program.is_none());
     Ok(Launch {
         launcher: match request.ecosystem {
             Ecosystem::Npm => Launcher::Npx,
@@ -196,7 +194,7 @@ fn launch_of(record: &BoxRecord) -> Result<Launch> {
         },
         packages: request.packages.iter().map(parse).collect::<Result<_>>()?,
         files: Vec::new(),
-        command: command.cloned(),
+        command: record.command.clone(),
         call: None,
         args: record.verbs.iter().map(OsString::from).collect(),
         python: request.python.clone(),

@@ -32,7 +32,7 @@ pub enum Why {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case")]
 pub enum Outcome {
-    /// Nothing yet; nothing ever, if whoever made it was ended.
+    /// Nothing yet, or a box that has not passed; for ever, if whoever made it was ended.
     UnderWay,
     /// No box.
     Failed {
@@ -44,7 +44,7 @@ pub enum Outcome {
         /// Why not.
         why: String,
     },
-    /// A box.
+    /// A box that passed.
     Made,
 }
 
@@ -138,13 +138,19 @@ impl Attempt {
     pub fn end(&mut self, layout: &Layout, phases: Vec<Phase>, log: &[u8], made: &Result<BoxRecord>) -> Result<()> {
         self.phases = phases;
         match made {
-            Ok(record) => (self.outcome, self.made) = (Outcome::Made, Some(record.clone())),
+            Ok(record) => self.made = Some(record.clone()),
             Err(error) => self.outcome = Outcome::Failed { why: error.to_string() },
         }
         let log = &log[log.len().saturating_sub(LOG_KEPT)..];
         if !log.is_empty() {
             store::write_bytes(&layout.attempt_log(&self.request.key(), self.number), log)?;
         }
+        self.write(layout)
+    }
+
+    /// Says that its box passed, and is about to be the line's. Until then there is no way to it.
+    pub fn pass(&mut self, layout: &Layout) -> Result<()> {
+        self.outcome = Outcome::Made;
         self.write(layout)
     }
 
@@ -201,11 +207,16 @@ pub fn all(layout: &Layout) -> Result<Vec<Attempt>> {
     Ok(all)
 }
 
+/// The box of this attempt, if it passed.
+pub fn passed(attempts: &[Attempt], number: u32) -> Option<&BoxRecord> {
+    let attempt = attempts.iter().find(|attempt| attempt.number == number && attempt.outcome == Outcome::Made)?;
+    attempt.made.as_ref()
+}
+
 /// The box that `active` took the place of.
 pub fn before<'a>(attempts: &'a [Attempt], active: &BoxRecord) -> Option<&'a BoxRecord> {
-    let numbered = |number| attempts.iter().find(move |attempt| attempt.number == number);
-    let parent = numbered(active.attempt)?.parent?;
-    numbered(parent)?.made.as_ref()
+    let own = attempts.iter().find(|attempt| attempt.number == active.attempt)?;
+    passed(attempts, own.parent?)
 }
 
 /// Forgets all attempts for a request.
@@ -220,30 +231,16 @@ pub fn forget(layout: &Layout, request: &Request) -> Result<()> {
 mod tests {
     use super::*;
     use crate::context::Context;
-    use crate::engine::Architecture;
     use crate::package::Ecosystem;
 
     fn request(name: &str) -> Request {
-        Request {
-            ecosystem: Ecosystem::Npm,
-            packages: vec![name.to_owned()],
-            python: None,
-            registry: None,
-            sources: None,
-            prerelease: false,
-            architecture: Architecture::X86_64,
-            local: None,
-            contents: Vec::new(),
-        }
+        BoxRecord::sample(Ecosystem::Npm, vec![name.to_owned()]).request
     }
 
     fn record(request: &Request, attempt: u32) -> BoxRecord {
-        let (base, image) = ("node".to_owned(), format!("image:{attempt}"));
-        let nothing = (Vec::new(), String::new());
-        let none = Default::default();
-        let mut made = BoxRecord::new(request.clone(), Vec::new(), image, base, Vec::new(), None, none, true, nothing);
-        made.attempt = attempt;
-        made
+        let mut record = BoxRecord::sample(request.ecosystem, request.packages.clone());
+        (record.attempt, record.image) = (attempt, format!("image:{attempt}"));
+        record
     }
 
     fn layout(home: &std::path::Path) -> Layout {
@@ -259,6 +256,8 @@ mod tests {
         let made = record(request, attempt.number);
         let phase = Phase { name: "building".to_owned(), ms: 7 };
         attempt.end(layout, vec![phase], b"said", &Ok(made.clone())).unwrap();
+        assert_eq!(passed(&of(layout, request).unwrap(), made.attempt), None, "it has not passed yet");
+        attempt.pass(layout).unwrap();
         made
     }
 

@@ -131,7 +131,10 @@ pub struct BoxRecord {
     /// The attempt that it came of; 0 if that was not kept.
     #[serde(default)]
     pub attempt: u32,
-    /// The words in front of the arguments of the line that it was made for: `stdio`, or `server start`.
+    /// The command of the line that it was made for, if that named one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
+    /// The words in front of that line's arguments: `stdio`, or `server start`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verbs: Vec<String>,
     /// The program that the line means when it names no command.
@@ -176,6 +179,7 @@ impl BoxRecord {
             base,
             apt,
             attempt: 0,
+            command: None,
             verbs: Vec::new(),
             default_program,
             programs,
@@ -185,6 +189,24 @@ impl BoxRecord {
             tree,
             lock,
         }
+    }
+
+    /// One of `packages` for tests, without anything in it.
+    #[cfg(test)]
+    pub fn sample(ecosystem: Ecosystem, packages: Vec<String>) -> Self {
+        let request = Request {
+            ecosystem,
+            packages,
+            python: None,
+            registry: None,
+            sources: None,
+            prerelease: false,
+            architecture: Architecture::X86_64,
+            local: None,
+            contents: Vec::new(),
+        };
+        let (image, base, nothing) = ("image".to_owned(), "base".to_owned(), (Vec::new(), String::new()));
+        Self::new(request, Vec::new(), image, base, Vec::new(), None, BTreeMap::new(), false, nothing)
     }
 
     /// The name that people know it by.
@@ -280,17 +302,10 @@ pub fn all(layout: &Layout) -> Result<Vec<BoxRecord>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::launch::{Launcher, Request as Parsed, parse};
 
     #[test]
     fn a_record_from_before_releases_had_an_age() {
-        let Ok(Parsed::Run(launch)) = parse(Launcher::Npx, &["-y", "p"].map(Into::into)) else {
-            panic!("it is a line")
-        };
-        let request = Request::new(&launch, None, None, Architecture::X86_64);
-        let (image, base, programs) = ("i".to_owned(), "b".to_owned(), BTreeMap::new());
-        let tree = (Vec::new(), String::new());
-        let mut record = BoxRecord::new(request, Vec::new(), image, base, Vec::new(), None, programs, false, tree);
+        let mut record = BoxRecord::sample(Ecosystem::Npm, vec!["p".to_owned()]);
         let read = |record: &BoxRecord| {
             let text = serde_json::to_string(record).unwrap();
             (text.contains("cutoff"), serde_json::from_str::<BoxRecord>(&text).unwrap())

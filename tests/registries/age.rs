@@ -263,9 +263,18 @@ pub fn pypi(lane: &'static Lane) {
     let done = user.start("uvx-safe", &["acme-aged"]).ok();
     assert_eq!(done.text(), "aged 1.0.0 deep 1.0.0\n", "{}", done.words());
     assert!(done.stderr.contains(&hint), "{}", done.words());
+    let early = user.jitbox(&["update", "acme-aged"]).ok();
+    assert!(early.text().is_empty() && early.stderr.contains("nothing newer"), "{}", early.words());
     user.jitbox(&hint.split(' ').collect::<Vec<_>>()).ok();
     let done = user.start("uvx-safe", &["acme-aged@2.0.0"]).ok();
     assert_eq!(done.text(), "aged 2.0.0 deep 1.0.1\n", "{}", done.words());
+    // The line without a version keeps its box until it is updated.
+    assert_eq!(user.start("uvx-safe", &["acme-aged"]).ok().text(), "aged 1.0.0 deep 1.0.0\n");
+    let done = user.jitbox(&["update", "acme-aged"]).ok();
+    assert!(done.text().contains("  acme-aged 1.0.0 → 2.0.0\n    acme-deep 1.0.0 → 1.0.1\n"), "{}", done.words());
+    assert_eq!(user.start("uvx-safe", &["acme-aged"]).ok().text(), "aged 2.0.0 deep 1.0.1\n");
+    user.jitbox(&["rollback", "acme-aged"]).ok();
+    assert_eq!(user.start("uvx-safe", &["acme-aged"]).ok().text(), "aged 1.0.0 deep 1.0.0\n");
     user.home.remove_boxes();
 }
 
