@@ -12,9 +12,11 @@ mod make;
 mod probe;
 mod program;
 pub mod project;
+pub mod prune;
 mod question;
 mod requirements;
 mod resolve;
+mod scripts;
 mod secrets;
 pub mod update;
 
@@ -30,7 +32,7 @@ use crate::context::Context;
 use crate::engine::caps::Carrier;
 use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
-use crate::image::build;
+use crate::image::making;
 use crate::image::template::guest_id;
 use crate::launch::{Launch, Launcher};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
@@ -129,11 +131,14 @@ impl<'a> Session<'a> {
         Ok(record)
     }
 
-    /// An image holds the guest of the jitbox that made it, and what its recipes asked for. After an
-    /// upgrade it is made again, from the same lock.
+    /// An image holds the guest of the jitbox that made it, what its recipes asked for, and what install scripts made.
+    /// After an upgrade, or with other scripts allowed, it is made again, from the same lock.
     fn up_to_date(&self, launch: &Launch, record: BoxRecord) -> Result<BoxRecord> {
         let is_current = record.guest == guest_id(self.engine.facts.architecture);
-        if is_current && record.apt == recipe::apt(&record.packages)? {
+        if is_current
+            && record.apt == recipe::apt(&record.packages)?
+            && record.scripts == self.scripts_of(launch, &record)?
+        {
             return Ok(record);
         }
         self.remake(launch, &record)?;
@@ -218,7 +223,7 @@ impl<'a> Session<'a> {
             Err(e) if self.engine.lacks_runtime(&e.to_string()) => return Err(self.no_runtime(&e)),
             Err(e) if e.kind == Kind::Engine => {
                 // The image may be gone, or was never made on this engine: ask, and make it.
-                match build::image_exists(&self.engine, &record.image) {
+                match making::image_exists(&self.engine, &record.image) {
                     // An engine on a home directory that root can't read has no use for what is there.
                     Ok(true) if self.forget_compiled(record) => return self.run(launch, record, policy),
                     Ok(true) if carrier != Carrier::Stream => self.start_without_local(launch, record, policy, e)?,

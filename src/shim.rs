@@ -107,6 +107,9 @@ fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> 
     look_back(&session, launch, &record, &policy, outcome.end)?;
     let line = ending::line(&outcome, &policy.limits, policy.idle, &Config::path(context));
     line.iter().for_each(|line| ui::note(line));
+    if matches!(outcome.end, End::Exited(1..) | End::NotStarted(_)) {
+        session.missed_scripts(launch, &record)?.iter().for_each(|line| ui::note(line));
+    }
     note_failure(log.end(&outcome, line));
     Ok(exit(outcome.end, &policy))
 }

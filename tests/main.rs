@@ -28,6 +28,7 @@ mod local;
 mod oracle;
 mod projects;
 mod registries;
+mod scripts;
 mod secrets;
 mod servers;
 mod sources;
@@ -35,6 +36,7 @@ mod state;
 mod support;
 mod terminal;
 mod transparency;
+mod trouble;
 mod updates;
 
 use std::collections::BTreeMap;
@@ -79,6 +81,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("servers", servers::CASES),
     ("sources", sources::CASES),
     ("transparency", transparency::CASES),
+    ("trouble", trouble::CASES),
     ("updates", updates::CASES),
     ("terminal", terminal::CASES),
     ("confinement", confinement::CASES),
@@ -86,6 +89,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("known", known::CASES),
     ("limits", limits::CASES),
     ("local", local::CASES),
+    ("scripts", scripts::CASES),
     ("secrets", secrets::CASES),
     ("state", state::CASES),
     ("cli", cli::CASES),

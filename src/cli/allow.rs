@@ -33,8 +33,10 @@ pub fn run(context: &Context, said: &Allow) -> Result<ExitCode> {
             "add `--read PATH`, `--write PATH`, `--env NAME`, `--net open` or another option: jitbox allow --help",
         ));
     }
-    if all.contains(&What::Young) && holders.iter().any(|holder| holder.line.is_some()) {
-        return Err(Error::usage("a line has no releases").hint("name the package: jitbox allow npm:NAME --young"));
+    let of_boxes = all.iter().filter(|what| !what.counts_in_runs()).filter_map(What::options).next();
+    if let Some(options) = of_boxes.filter(|_| holders.iter().any(|holder| holder.line.is_some())) {
+        return Err(Error::usage("this is for packages, and not for one line of theirs")
+            .hint(format!("name the package: jitbox allow npm:NAME {}", options.join(" "))));
     }
     let places = Places::look(&context.home, &layout.folders());
     all.iter().try_for_each(|what| can_be_given(&places, what))?;

@@ -117,6 +117,8 @@ pub fn inspect(context: &Context, name: &str, ask: bool, json: bool) -> Result<E
             "image": record.image,
             "base": record.base,
             "apt": record.apt,
+            "scripts": record.scripts,
+            "not run": record.not_run,
             "mcp": record.mcp,
             "program": record.default_program,
             "verbs": record.verbs,
@@ -149,11 +151,20 @@ fn lines(value: &serde_json::Value) -> String {
         other => other.to_string(),
     };
     let members = value.as_object().into_iter().flatten();
-    let said = members.filter(|(_, value)| !value.is_null() && !value.as_array().is_some_and(Vec::is_empty));
+    let is_nothing = |value: &serde_json::Value| match value {
+        serde_json::Value::Array(all) => all.is_empty(),
+        serde_json::Value::Object(all) => all.is_empty(),
+        other => other.is_null(),
+    };
+    let said = members.filter(|(_, value)| !is_nothing(value));
     said.map(|(name, value)| match (&**name, value) {
         ("phases", serde_json::Value::Array(phases)) => {
             let phase = |phase: &serde_json::Value| format!("{} {} ms", text(&phase["name"]), phase["ms"]);
             format!("phases    {}", phases.iter().map(phase).collect::<Vec<_>>().join(", "))
+        }
+        ("not run", serde_json::Value::Object(scripts)) => {
+            let script = |(name, says): (&String, &serde_json::Value)| format!("not run   {name}: {}", text(says));
+            scripts.iter().map(script).collect::<Vec<_>>().join("\n")
         }
         ("offers", offers) => {
             let list = |what: &str| offers[what].as_object().into_iter().flatten().map(|(name, _)| name.clone());

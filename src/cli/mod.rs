@@ -13,6 +13,7 @@ pub mod logs;
 pub mod ls;
 pub mod man;
 pub mod plan;
+pub mod prune;
 mod reference;
 pub mod rm;
 pub mod state;
@@ -76,6 +77,8 @@ enum Command {
         #[arg(required = true)]
         names: Vec<String>,
     },
+    /// Remove what no line needs any more: older images, ended attempts, files of boxes that are gone
+    Prune(prune::Args),
     /// Take newer versions, and say what is different in them
     Update(update::Args),
     /// Go back to the box before the last update, without a network
@@ -236,6 +239,7 @@ pub fn main() -> ExitCode {
         Command::Log { name, attempt } => attempts::log(&context, &name, attempt),
         Command::Inspect { name, ask, json } => attempts::inspect(&context, &name, ask, json),
         Command::Lock(show) => lock::run(&context, &show),
+        Command::Prune(args) => prune::run(&context, &args),
         Command::Rm { names } => rm::run(&context, &names),
         Command::Logs { json, last } => logs::run(&context, last, json),
         Command::History { json, package } => logs::history(&context, &package, json),

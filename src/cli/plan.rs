@@ -1,6 +1,5 @@
 //! `jitbox plan` and `--safe-plan`: every step of a line, and nothing executed.
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -120,13 +119,20 @@ fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -
     let lock = Cmd::engine(&session.engine, argv::run(&session.engine, making.lock_plan().named("RUN").plan()));
     steps.push(Step::new("lock", "the registry", &lock));
     let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new(), files: Vec::new() };
-    let mut build = making.plan(&unknown, "RUN", making.base.clone(), Path::new("CONTEXT"), None);
+    let mut build = making.plan(&unknown);
     let name = build.image.split_once(':').map_or(build.image.as_str(), |(name, _)| name);
     let image = format!("{name}:LOCK");
     build.image.clone_from(&image);
     build.labels.clear();
     let build = Cmd::engine(&session.engine, argv::build(&session.engine, &build));
     steps.push(Step::new("fetch", "the registry", &build));
+    let allowed = session.may_run(launch)?;
+    if !allowed.is_empty() {
+        let packages = allowed.into_iter().map(|name| (name.to_owned(), vec![format!("FOLDER/{name}")])).collect();
+        let scripts = making.scripts_plan(&image, &packages);
+        let scripts = Cmd::engine(&session.engine, argv::run(&session.engine, scripts.named("RUN").plan()));
+        steps.push(Step::new("scripts", "nothing", &scripts));
+    }
     let open = resolved.open.iter().map(ToString::to_string);
     let packages: Vec<String> = resolved.packages.iter().map(ToString::to_string).chain(open).collect();
     let json = json!({ "packages": packages, "base": making.base, "image": image, "locked": false });

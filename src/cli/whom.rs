@@ -76,6 +76,9 @@ pub struct Kinds {
     /// Releases that are younger than the level, or config.toml, lets them be
     #[arg(long)]
     young: bool,
+    /// The install scripts of an npm package, this one or one that it needs, in a container without a network
+    #[arg(long, value_name = "NAME")]
+    scripts: Vec<String>,
 }
 
 impl Whom {
@@ -215,6 +218,7 @@ impl Kinds {
         all.extend(self.cpus.map(What::Cpus));
         all.extend(self.pids.map(What::Pids));
         all.extend(self.young.then_some(What::Young));
+        all.extend(self.scripts.iter().cloned().map(What::Scripts));
         for what in &all {
             what.check().map_err(Error::usage)?;
             if let Some(name) = what.variable()

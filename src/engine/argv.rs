@@ -14,6 +14,9 @@ use crate::plan::{
 /// The label on everything that we make: which run it belongs to.
 pub const RUN_LABEL: &str = "io.jitbox.run";
 
+/// Says of an image for whose records it was built.
+pub const HOME_LABEL: &str = "io.jitbox.home";
+
 /// The label on volumes: which package keeps its files there.
 pub const STATE_LABEL: &str = "io.jitbox.state";
 
@@ -336,6 +339,13 @@ pub fn pull(engine: &Engine, image: &str) -> Vec<OsString> {
 pub fn remove_images(engine: &Engine, images: &[String]) -> Vec<OsString> {
     let mut argv = Argv::of(engine, &["image", "rm"]);
     argv.0.extend(images.iter().map(OsString::from));
+    argv.0
+}
+
+/// Lists the names of the images with this [`HOME_LABEL`].
+pub fn images_of(engine: &Engine, home: &str) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["images"]);
+    argv.option("--format", "{{.Repository}}:{{.Tag}}").option("--filter", format!("label={HOME_LABEL}={home}"));
     argv.0
 }
 

@@ -1,7 +1,7 @@
 //! The lock: every package of the tree with its exact version and the hashes of its files.
 //! Pure; the text is what npm or uv wrote.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -55,12 +55,17 @@ impl Lock {
         entry.map(|entry| bins_of(entry.bin, name)).unwrap_or_default()
     }
 
-    /// npm: the packages with scripts that npm would run when it installs them; none if `text` is no lock.
-    pub fn scripted(text: &str) -> BTreeSet<String> {
+    /// npm: the packages with scripts that npm would run when it installs them, each with the folders that it is in; none
+    /// if `text` is no lock.
+    pub fn scripted(text: &str) -> BTreeMap<String, Vec<String>> {
         let lock = serde_json::from_str::<PackageLock>(text).ok();
-        let entries = lock.into_iter().flat_map(|lock| lock.packages);
-        let scripted = entries.filter(|(_, entry)| entry.has_install_script);
-        scripted.filter_map(|(path, _)| Some(path.rsplit_once("node_modules/")?.1.to_owned())).collect()
+        let mut scripted = BTreeMap::<String, Vec<String>>::new();
+        for (path, entry) in lock.into_iter().flat_map(|lock| lock.packages) {
+            if let (true, Some((_, name))) = (entry.has_install_script, path.rsplit_once("node_modules/")) {
+                scripted.entry(name.to_owned()).or_default().push(path);
+            }
+        }
+        scripted
     }
 
     /// Whether some package of the tree is an MCP SDK: whatever depends on one is taken for a

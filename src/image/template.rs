@@ -18,6 +18,12 @@ pub struct Template {
 /// What builds a Python project, in a container of the base image.
 pub const WHEEL: &str = include_str!("../../templates/pypi-wheel.sh");
 
+/// What runs install scripts, in a container of the box's image.
+pub const SCRIPTS: &str = include_str!("../../templates/npm-scripts.sh");
+
+/// What adds to a box what its packages' install scripts made.
+pub const SCRIPTED: &str = include_str!("../../templates/scripts.Dockerfile");
+
 /// The template for an ecosystem and a builder.
 pub fn template(ecosystem: Ecosystem, builder: Builder) -> Template {
     let classic = include_str!("../../templates/classic.Dockerfile");

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::build::{Making, framed, unfinished};
+use super::making::{Making, framed, unfinished};
 use super::template::{WHEEL, template};
 use crate::engine::argv;
 use crate::error::{Error, Result};
@@ -54,7 +54,13 @@ impl Making<'_> {
         Ok((String::from_utf8_lossy(name).into_owned(), wheel[1..].to_vec()))
     }
 
-    fn step(&self, step: &str, plan: Decided, input: &[u8], limit: Duration) -> Result<std::process::Output> {
+    pub(super) fn step(
+        &self,
+        step: &str,
+        plan: Decided,
+        input: &[u8],
+        limit: Duration,
+    ) -> Result<std::process::Output> {
         let run = Run::begin(self.layout, self.engine)?;
         policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
         let plan = plan.named(&run.name);

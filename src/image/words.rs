@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 
-use super::build::Sources;
+use super::making::Sources;
 
 /// What was said, in its order.
 #[derive(Debug, Default)]
@@ -47,9 +47,75 @@ fn secrets(sources: &Sources) -> Vec<String> {
     found
 }
 
+/// How many lines of a complaint are shown, and how much of each.
+const SHOWN: usize = 4;
+const WIDTH: usize = 200;
+
+/// What went wrong, as one readable line: what npm and uv call an error, wherever the engine's own words are; without
+/// any, the last words.
+pub fn complaint(said: &[u8]) -> String {
+    let said = String::from_utf8_lossy(said);
+    let lines: Vec<String> = said.lines().map(bare).filter(|line| !line.is_empty()).collect();
+    let of_tools = |line: &String| {
+        let error = line.strip_prefix("npm error").or_else(|| line.strip_prefix("error:"))?.trim();
+        let says_something = !error.is_empty() && !error.starts_with("A complete log of this run");
+        says_something.then(|| error.to_owned())
+    };
+    let mut shown: Vec<String> = lines.iter().filter_map(of_tools).take(SHOWN).collect();
+    if shown.is_empty() {
+        shown = lines[lines.len().saturating_sub(SHOWN)..].to_vec();
+    }
+    let cut = |line: String| {
+        if line.chars().count() > WIDTH { line.chars().take(WIDTH).chain(['…']).collect() } else { line }
+    };
+    shown.into_iter().map(cut).collect::<Vec<_>>().join("; ")
+}
+
+/// Whether npm or uv says that a file has not the hash that the lock has.
+pub fn is_about_hashes(said: &[u8]) -> bool {
+    let said = String::from_utf8_lossy(said);
+    ["EINTEGRITY", "integrity checksum failed", "Hash mismatch"].iter().any(|words| said.contains(words))
+}
+
+/// A line without colours (ECMA-48, control sequences) and BuildKit's `#12 3.45 ` in front.
+fn bare(line: &str) -> String {
+    let mut parts = line.split('\u{1b}');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let sequence = part.strip_prefix('[').map(|rest| rest.trim_start_matches(|c: char| !c.is_ascii_alphabetic()));
+        text.push_str(sequence.map_or(part, |rest| rest.get(1..).unwrap_or_default()));
+    }
+    let text = text.trim();
+    let step = text.strip_prefix('#').and_then(|rest| rest.split_once(' ')).filter(|(number, _)| is_number(number));
+    let text = match step.and_then(|(_, rest)| rest.split_once(' ')) {
+        Some((seconds, rest)) if is_number(seconds) => rest,
+        _ => text,
+    };
+    text.trim().to_owned()
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn complaints_of_tools_come_before_engines() {
+        let buildkit = b"#8 0.31 npm error code EINTEGRITY\n#8 0.32 npm error sha512-x integrity checksum failed\n\
+            #8 0.33 npm error A complete log of this run can be found in: /tmp/x\n#8 ERROR: process did not complete\n------\n 10 |  WORKDIR /\n";
+        let classic = b"Step 7/9 : RUN x\n\x1b[0m\x1b[91mnpm error code EINTEGRITY\n\x1b[0m\x1b[91mnpm error sha512-x integrity checksum failed\n\x1b[0mRemoving container\n";
+        for said in [&buildkit[..], classic] {
+            assert_eq!(complaint(said), "code EINTEGRITY; sha512-x integrity checksum failed");
+            assert!(is_about_hashes(said));
+        }
+        assert_eq!(complaint(b"a\nb\n\n\x1b[1mc\x1b[0m\n#1 d\ne"), "b; c; #1 d; e");
+        assert_eq!(complaint(b"error: no such index\n  hint: x\n"), "no such index");
+        assert!(complaint("\u{1b}".repeat(9).as_bytes()).is_empty());
+        assert_eq!(complaint(&[b'x'; 999]).chars().count(), WIDTH + 1);
+    }
     use crate::registry::auth::Secret;
 
     #[test]

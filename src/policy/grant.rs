@@ -10,9 +10,13 @@ use super::paths::Found;
 use super::secret::Secret;
 use crate::config;
 use crate::launch::tighten::is_variable;
+use crate::package::npm::NpmName;
 
 /// The option that lets releases be of every age.
 const YOUNG: &str = "--young";
+
+/// The option that lets a package's install scripts run.
+const SCRIPTS: &str = "--scripts";
 
 /// How the code of a folder is named in the place of a package.
 pub const LOCAL: &str = "local:";
@@ -48,6 +52,8 @@ pub enum What {
     Pids(u32),
     /// Be a release that is younger than others have to be.
     Young,
+    /// Have the install scripts of this npm package run when its box is made: its own, or those of one that it needs.
+    Scripts(String),
     /// The user was asked about the working directory and said no: they are not asked again.
     Refused,
 }
@@ -128,6 +134,10 @@ impl What {
             Self::Env(name) | Self::Secret(Secret { name, .. }) if !is_variable(name) => {
                 Err(format!("`{name}` is not the name of a variable"))
             }
+            Self::Scripts(name) => match NpmName::parse(name) {
+                Ok(_) => Ok(()),
+                Err(_) => Err(format!("`{name}` is not the name of an npm package")),
+            },
             Self::Memory(bytes) => config::check_memory(*bytes).map_err(str::to_owned),
             Self::Cpus(cpus) => config::check_cpus(*cpus).map_err(str::to_owned),
             Self::Pids(pids) => config::check_pids(*pids).map_err(str::to_owned),
@@ -170,7 +180,7 @@ impl What {
 
     /// Whether by this a program can do more than without, or less.
     pub fn counts_in_runs(&self) -> bool {
-        !matches!(self, Self::Refused | Self::Young)
+        !matches!(self, Self::Refused | Self::Young | Self::Scripts(_))
     }
 
     /// The options of `jitbox allow` that say it, and of `jitbox deny` that take it back.
@@ -190,6 +200,7 @@ impl What {
             Self::Cpus(cpus) => ("--cpus", cpus.to_string()),
             Self::Pids(pids) => ("--pids", pids.to_string()),
             Self::Young => return Some(vec![YOUNG.to_owned()]),
+            Self::Scripts(name) => (SCRIPTS, name.clone()),
             Self::Refused => return None,
         };
         Some(vec![name.to_owned(), value])
@@ -218,6 +229,7 @@ impl fmt::Display for What {
             Self::Cpus(cpus) => write!(f, "cpus {cpus}"),
             Self::Pids(pids) => write!(f, "pids {pids}"),
             Self::Young => f.write_str("releases of every age"),
+            Self::Scripts(name) => write!(f, "install scripts of {name}"),
             Self::Refused => f.write_str("not to be asked about the working directory"),
         }
     }
@@ -268,6 +280,11 @@ impl Named {
     /// The command that allows releases of every age.
     pub fn young(&self) -> Option<String> {
         self.spelled(&[YOUNG])
+    }
+
+    /// The command that allows a package's install scripts, or (`deny`) takes that back.
+    pub fn scripts(&self, name: &str, verb: &str) -> Option<String> {
+        Some(self.spelled(&[SCRIPTS, name])?.replacen("allow", verb, 1))
     }
 
     fn spelled(&self, options: &[&str]) -> Option<String> {

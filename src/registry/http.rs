@@ -312,6 +312,14 @@ pub fn host_of(url: &Url) -> String {
     }
 }
 
+/// Of an answer that can't be read: where it is from. Often it is a page to log in at.
+pub fn see(error: Error, url: &Url) -> Error {
+    let mut bare = url.clone();
+    // Neither can fail: an address that was asked has a host.
+    let _ = bare.set_username("").and_then(|()| bare.set_password(None));
+    error.hint(format!("look at what {} answers: curl {}", host_of(url), shell_words::quote(bare.as_str())))
+}
+
 #[cfg(test)]
 #[path = "http_tests.rs"]
 mod tests;

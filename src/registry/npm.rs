@@ -12,7 +12,7 @@ use serde_json::Value;
 use url::Url;
 
 use super::cutoff::{self, Bound, Dated};
-use super::http::{Client, Get};
+use super::http::{Client, Get, see};
 use super::known;
 use super::npmrc::NpmSettings;
 use super::settings::Settings;
@@ -78,15 +78,16 @@ pub fn resolve(
 
 fn fetch(client: &Client, settings: &NpmSettings, name: &str, with_times: bool) -> Result<Packument> {
     let registry = settings.registry_of(name);
+    let url = packument_url(registry, name)?;
     let answer = client
         .get(&Get {
-            url: &packument_url(registry, name)?,
+            url: &url,
             accept: if with_times || settings.before.is_some() { ACCEPT_LONG } else { ACCEPT },
             credentials: &settings.credentials,
             proxies: &settings.proxies,
         })
         .map_err(|error| explain(error, name, registry))?;
-    Packument::parse(&answer.body, name)
+    Packument::parse(&answer.body, name).map_err(|error| see(error, &url))
 }
 
 /// The executable that npx runs when the line names none: the only one, or the first of several

@@ -10,7 +10,7 @@ use pep440_rs::{Operator, Version, VersionSpecifiers};
 use url::Url;
 
 use super::cutoff::{self, Bound, Dated};
-use super::http::{Client, Get, host_of};
+use super::http::{Client, Get, host_of, see};
 use super::known;
 use super::python::{Index, Prerelease, PythonSettings};
 use super::settings::Settings;
@@ -123,8 +123,9 @@ fn fetch_from(client: &Client, settings: &PythonSettings, index: &Index, name: &
     let get = |url: &Url, accept: &str| {
         client.get(&Get { url, accept, credentials: &settings.credentials, proxies: &settings.proxies })
     };
-    let answer = get(&project_url(&index.url, &format!("{name}/"))?, ACCEPT)?;
-    let files = simple::parse(name, &answer.content_type, &answer.body);
+    let url = project_url(&index.url, &format!("{name}/"))?;
+    let answer = get(&url, ACCEPT)?;
+    let files = simple::parse(name, &answer.content_type, &answer.body).map_err(|error| see(error, &url));
     if files.as_ref().is_ok_and(|files| !files.is_empty()) {
         return files;
     }

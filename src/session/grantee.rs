@@ -58,6 +58,12 @@ pub(super) fn typed(spec: &PackageSpec) -> String {
     }
 }
 
+/// A line's packages, for what can't be granted to the line itself.
+pub(super) fn by_packages(launch: &Launch) -> Named {
+    let registry = launch.registry.iter().map(|url| format!("--registry={url}"));
+    Named { packages: launch.packages.iter().map(typed).chain(registry).collect(), line: None }
+}
+
 /// The line in our own spelling, without what only tightens it.
 fn line(launch: &Launch) -> Option<String> {
     let bare = Launch { tighten: Tighten::default(), ..launch.clone() };
@@ -84,13 +90,7 @@ impl Grantee {
             from: all(|holder| &holder.from),
             line: Some(text),
         });
-        let named = if own_program {
-            let mut words: Vec<String> = launch.packages.iter().map(typed).collect();
-            words.extend(launch.registry.iter().map(|url| format!("--registry={url}")));
-            Named { packages: words, line: None }
-        } else {
-            Named { packages: Vec::new(), line: text }
-        };
+        let named = if own_program { by_packages(launch) } else { Named { packages: Vec::new(), line: text } };
         Ok(Self { packages, line, own_program, folder: None, named })
     }
 

@@ -7,13 +7,13 @@ use super::Session;
 use crate::engine::argv;
 use crate::error::Result;
 use crate::exec::{Cmd, last_words};
-use crate::image::build::image_exists;
+use crate::image::making::image_exists;
 use crate::state::attempts::{self, Attempt, Outcome};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::ui;
 
 /// How long an engine may take to remove an image.
-const LIMIT: Duration = Duration::from_secs(60);
+pub(super) const LIMIT: Duration = Duration::from_secs(60);
 
 /// How long the container of a program that has ended may be in the way.
 pub const STILL_ENDING: Duration = Duration::from_secs(5);
@@ -73,14 +73,25 @@ impl Session<'_> {
         let (old, kept): (Vec<&Attempt>, Vec<&Attempt>) =
             attempts.iter().partition(|attempt| which(attempt) && !kept.contains(&attempt.number));
         let mut needed: BTreeSet<String> = boxes::all(&self.layout)?.into_iter().map(|record| record.image).collect();
-        needed.extend(kept.iter().filter_map(|attempt| attempt.image.clone()));
+        needed.extend(kept.iter().flat_map(|attempt| attempt.images()).map(str::to_owned));
         for attempt in old {
-            let gone = match attempt.image.as_deref().filter(|image| !needed.contains(*image)) {
-                Some(image) => self.remove_image(image, Duration::ZERO)?.is_ok(),
-                None => true,
-            };
+            let mut gone = true;
+            for image in attempt.images().into_iter().filter(|image| !needed.contains(*image)) {
+                gone &= self.remove_image(image, Duration::ZERO)?.is_ok();
+            }
             if gone && !attempt.came_to_nothing() {
                 attempt.remove(&self.layout)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the images that `attempt` built on the way to its box's. One that is in use stays for later.
+    pub(super) fn clear_steps(&self, attempt: &Attempt) -> Result<()> {
+        let needed = self.needed_images()?;
+        for image in attempt.images().into_iter().filter(|image| !needed.contains(*image)) {
+            if let Err(words) = self.remove_image(image, Duration::ZERO)? {
+                tracing::debug!("{image} stays: {words}");
             }
         }
         Ok(())
@@ -96,7 +107,7 @@ impl Session<'_> {
 
     /// Removes an image if it is there; if that fails, says in the engine's words why. The engine may still be busy with
     /// the container of a program that has just ended: for so long it is asked again.
-    fn remove_image(&self, image: &str, patience: Duration) -> Result<Result<(), String>> {
+    pub(super) fn remove_image(&self, image: &str, patience: Duration) -> Result<Result<(), String>> {
         if !image_exists(&self.engine, image)? {
             return Ok(Ok(()));
         }

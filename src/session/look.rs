@@ -35,7 +35,7 @@ impl Session<'_> {
 
     /// What a program of an image says.
     pub fn look(&self, image: &str, argv: &[&str]) -> Result<Vec<u8>> {
-        self.capture(image, argv, &["PATH=/usr/bin:/bin"], (MAX_PROGRAMS, LOOK_LIMIT))
+        self.capture(image, argv, &["PATH=/usr/local/bin:/usr/bin:/bin"], (MAX_PROGRAMS, LOOK_LIMIT))
     }
 
     /// Has node compile the box's program. A box without byte code only starts slower, so what

@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 
 use super::resolve::Resolved;
+use super::scripts::Built;
 use super::{Session, age};
 use crate::error::{Error, Kind, Result};
-use crate::image::build::{self, Making, Sources};
+use crate::image::build;
 use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
+use crate::image::making::{Making, Sources};
 use crate::image::template::guest_id;
 use crate::image::words::Words;
 use crate::launch::Launch;
@@ -42,10 +44,8 @@ impl Session<'_> {
             attempt.remove(&self.layout)?;
             return Ok(None);
         }
-        let made = made.and_then(|locked| {
-            attempt.builds(&self.layout, making.image(&locked))?;
-            self.carry_out(launch, request, (&mut making, resolved, locked), &progress)
-        });
+        let made =
+            made.and_then(|locked| self.carry_out(launch, &mut attempt, (&mut making, resolved, locked), &progress));
         let made = made.map(|mut record| {
             record.attempt = attempt.number;
             // Of a name that was typed otherwise than the package calls itself only the first line knew.
@@ -59,11 +59,7 @@ impl Session<'_> {
         let phases = progress.took().into_iter().map(|(name, took)| Phase { name, ms: took.as_millis() as u64 });
         let log = making.words.all();
         attempt.end(&self.layout, phases.collect(), &log, &made)?;
-        let hinted = |e: Error| match log.is_empty() {
-            true => e,
-            false => e.hint(format!("jitbox log {}", shell_words::quote(&request.name()))),
-        };
-        Ok(Some((attempt, made.map_err(hinted)?)))
+        Ok(Some((attempt, made.map_err(|e| see_log(e, &log, request))?)))
     }
 
     /// Decides on the whole tree.
@@ -89,16 +85,15 @@ impl Session<'_> {
     fn carry_out(
         &self,
         launch: &Launch,
-        request: &Request,
+        attempt: &mut Attempt,
         (making, resolved, locked): (&mut Making<'_>, Resolved, Lock),
         progress: &ui::Progress,
     ) -> Result<BoxRecord> {
         let name = name_of(launch);
         self.check_known(launch, &locked, &resolved.packages)?;
-        progress.phase("building");
         making.sources.secret = self.logins_to_fetch(launch, &locked)?;
-        making.build(&locked).map_err(|e| self.name_withheld(e, launch, &locked))?;
-        let image = making.image(&locked);
+        let Built { image, scripts, not_run } = self.build(launch, making, &locked, attempt, progress)?;
+        let request = &attempt.request;
         let own_name = resolved.packages.first().map_or(name, PinnedPackage::name);
         let mcp = is_server(name) || is_server(own_name) || locked.has_mcp_sdk(request.ecosystem);
         let programs = match request.ecosystem {
@@ -120,6 +115,7 @@ impl Session<'_> {
             (locked.packages, locked.text),
         );
         record.cutoff = resolved.cutoff;
+        (record.scripts, record.not_run) = (scripts, not_run);
         (record.command, record.verbs) = (launch.command.clone(), verbs(launch));
         boxes::keep_archives(&self.layout, request, &making.archives)?;
         Ok(record)
@@ -148,16 +144,20 @@ impl Session<'_> {
             words: Words::default(),
         };
         making.ensure_base(&progress)?;
-        progress.phase("building");
-        making.build(&locked)?;
-        let image = making.image(&locked);
+        let mut attempt = Attempt::of_box(&self.layout, record)?;
         let mut record = record.clone();
-        record.image = image;
+        let built = self.build(launch, &making, &locked, &mut attempt, &progress);
+        let log = making.words.all();
+        attempt.keep_log(&self.layout, &log)?;
+        Built { image: record.image, scripts: record.scripts, not_run: record.not_run } =
+            built.map_err(|e| see_log(e, &log, &record.request))?;
         record.apt = making.apt;
         guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
         progress.phase("compiling");
         self.compile(launch, &record);
-        boxes::activate(&self.layout, &record)
+        attempt.made_again(&self.layout, &record)?;
+        boxes::activate(&self.layout, &record)?;
+        self.clear_steps(&attempt)
     }
 
     /// What a container that fetches needs to reach the user's registries.
@@ -215,7 +215,7 @@ impl Session<'_> {
     }
 
     /// Says that a login was left out, which may be why a build without one came to nothing.
-    fn name_withheld(&self, error: Error, launch: &Launch, locked: &Lock) -> Error {
+    pub(super) fn name_withheld(&self, error: Error, launch: &Launch, locked: &Lock) -> Error {
         let npm = self.settings.npm.with_registry(launch.registry.as_deref());
         let withheld = npm.is_ok_and(|npm| npm.npmrc_secret(&npm.sources_of(&locked.files)).is_some());
         if error.kind == Kind::Refused || self.engine.builds_with_secrets() || !withheld {
@@ -294,6 +294,14 @@ fn build_wheels(making: &mut Making<'_>, resolved: &mut Resolved, progress: &ui:
         making.wanted = resolved.wanted(making.ecosystem)?;
     }
     Ok(())
+}
+
+/// Says where more was said, if anything was.
+fn see_log(error: Error, log: &[u8], request: &Request) -> Error {
+    match log.is_empty() {
+        true => error,
+        false => error.hint(format!("jitbox log {}", shell_words::quote(&request.name()))),
+    }
 }
 
 /// What is shown while a box is made.

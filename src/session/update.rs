@@ -5,10 +5,11 @@ use std::ffi::OsString;
 use serde::Serialize;
 
 use super::Session;
+use super::grantee::by_packages;
 use crate::error::{Error, Result};
-use crate::image::build::image_exists;
 use crate::image::changes::{Moved, moved};
 use crate::image::lock::Lock;
+use crate::image::making::image_exists;
 use crate::launch::{Launch, Launcher, Tighten};
 use crate::package::npm::NpmSpec;
 use crate::package::pypi::PypiSpec;
@@ -31,7 +32,7 @@ pub struct Update {
     pub packages: Vec<Moved>,
     /// All others of the tree.
     pub dependencies: Vec<Moved>,
-    /// Packages with scripts that the box had not. They do not run.
+    /// Packages with scripts that the box had not, and that are not allowed: they do not run.
     pub scripts: Vec<String>,
     /// What the server offers now and did not, or otherwise.
     pub offers: Vec<Changed>,
@@ -44,7 +45,8 @@ impl Update {
         let named = |name: &str| new.packages.iter().any(|package| package.name() == name);
         let (packages, dependencies) = moved(&old.tree, &new.tree).into_iter().partition(|moved| named(&moved.name));
         let had = Lock::scripted(&old.lock);
-        let scripts = Lock::scripted(&new.lock).into_iter().filter(|name| !had.contains(name)).collect();
+        let is_new = |name: &String| !had.contains_key(name) && !new.scripts.contains(name);
+        let scripts = Lock::scripted(&new.lock).into_keys().filter(is_new).collect();
         let (offers, not_asked, attempt) = (Vec::new(), None, Some(new.attempt));
         Self { name: new.name(), attempt, packages, dependencies, scripts, offers, not_asked }
     }
@@ -121,9 +123,12 @@ impl Session<'_> {
             (Err(_), Ok(_)) => update.not_asked = Some("the box that was in use did not answer".to_owned()),
             (Err(_), Err(why)) => update.not_asked = Some(why),
             (Ok(_), Err(why)) => {
-                return Err(Error::failed(format!("the newer `{}` does not answer, and was not taken", new.name()))
+                let error = Error::failed(format!("the newer `{}` does not answer, and was not taken", new.name()))
                     .because(why)
-                    .hint(format!("jitbox attempts {}", shell_words::quote(&new.name()))));
+                    .hint(format!("jitbox attempts {}", shell_words::quote(&new.name())));
+                let named = by_packages(launch);
+                let missing = new.not_run.keys().filter(|name| !active.not_run.contains_key(*name));
+                return Err(missing.filter_map(|name| named.scripts(name, "allow")).fold(error, Error::hint));
             }
         }
         let strict = Level::of(&self.config, &Tighten::default()) == Level::Strict;

@@ -75,8 +75,9 @@ pub struct Attempt {
     pub phases: Vec<Phase>,
     /// What came of it.
     pub outcome: Outcome,
-    /// The image that it was about to build: there may be one, whatever came of the rest.
-    pub image: Option<String>,
+    /// The images that it was about to build: they may be there, whatever came of the rest.
+    #[serde(default)]
+    images: Vec<String>,
     /// Its box.
     pub made: Option<BoxRecord>,
 }
@@ -106,11 +107,17 @@ impl Attempt {
             started: now.as_secs(),
             phases: Vec::new(),
             outcome: Outcome::UnderWay,
-            image: None,
+            images: Vec::new(),
             made: None,
         };
         attempt.write(layout)?;
         Ok(attempt)
+    }
+
+    /// The one that a box came of, or would have come of if it was made before attempts were kept.
+    pub fn of_box(layout: &Layout, record: &BoxRecord) -> Result<Self> {
+        let of_request = of(layout, &record.request)?.into_iter();
+        Ok(of_request.rev().find(|attempt| attempt.number == record.attempt).unwrap_or_else(|| Self::made(record)))
     }
 
     fn made(record: &BoxRecord) -> Self {
@@ -123,14 +130,28 @@ impl Attempt {
             started: record.created,
             phases: Vec::new(),
             outcome: Outcome::Made,
-            image: Some(record.image.clone()),
+            images: vec![record.image.clone()],
             made: Some(record.clone()),
         }
     }
 
-    /// Says which image it is about to build.
+    /// Says which image it is about to build, too.
     pub fn builds(&mut self, layout: &Layout, image: String) -> Result<()> {
-        self.image = Some(image);
+        if !self.images.contains(&image) {
+            self.images.push(image);
+        }
+        self.write(layout)
+    }
+
+    /// All images that may be there because of it.
+    pub fn images(&self) -> Vec<&str> {
+        let made = self.made.iter().map(|record| &record.image);
+        self.images.iter().chain(made).map(String::as_str).collect()
+    }
+
+    /// The box as it was made again.
+    pub fn made_again(&mut self, layout: &Layout, record: &BoxRecord) -> Result<()> {
+        self.made = Some(record.clone());
         self.write(layout)
     }
 
@@ -141,11 +162,17 @@ impl Attempt {
             Ok(record) => self.made = Some(record.clone()),
             Err(error) => self.outcome = Outcome::Failed { why: error.to_string() },
         }
-        let log = &log[log.len().saturating_sub(LOG_KEPT)..];
-        if !log.is_empty() {
-            store::write_bytes(&layout.attempt_log(&self.request.key(), self.number), log)?;
-        }
+        self.keep_log(layout, log)?;
         self.write(layout)
+    }
+
+    /// Keeps what was said, in the place of what was kept before.
+    pub fn keep_log(&self, layout: &Layout, log: &[u8]) -> Result<()> {
+        let log = &log[log.len().saturating_sub(LOG_KEPT)..];
+        if log.is_empty() {
+            return Ok(());
+        }
+        store::write_bytes(&layout.attempt_log(&self.request.key(), self.number), log)
     }
 
     /// Says that its box passed, and is about to be the line's. Until then there is no way to it.

@@ -1,6 +1,6 @@
 //! Boxes on disk: a locked package with its image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -137,6 +137,12 @@ pub struct BoxRecord {
     /// The words in front of that line's arguments: `stdio`, or `server start`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub verbs: Vec<String>,
+    /// npm: packages whose install scripts ran when it was made.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub scripts: BTreeSet<String>,
+    /// npm: packages with install scripts that did not run, and what those say.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub not_run: BTreeMap<String, String>,
     /// The program that the line means when it names no command.
     pub default_program: Option<String>,
     /// Every executable, and the package that provides it where that is known.
@@ -181,6 +187,8 @@ impl BoxRecord {
             attempt: 0,
             command: None,
             verbs: Vec::new(),
+            scripts: BTreeSet::new(),
+            not_run: BTreeMap::new(),
             default_program,
             programs,
             mcp,
@@ -276,8 +284,9 @@ pub fn activate(layout: &Layout, record: &BoxRecord) -> Result<()> {
 
 /// The images of a box, and of the boxes that it took the place of.
 pub fn images(layout: &Layout, record: &BoxRecord) -> Result<Vec<String>> {
-    let made = attempts::of(layout, &record.request)?.into_iter().filter_map(|attempt| attempt.image);
-    let mut images: Vec<String> = made.chain([record.image.clone()]).collect();
+    let attempts = attempts::of(layout, &record.request)?;
+    let of_attempts = attempts.iter().flat_map(|attempt| attempt.images()).map(str::to_owned);
+    let mut images: Vec<String> = of_attempts.chain([record.image.clone()]).collect();
     images.sort();
     images.dedup();
     Ok(images)

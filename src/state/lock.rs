@@ -15,18 +15,36 @@ pub fn is_held(path: &Path) -> bool {
     File::open(path).is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
+/// Takes the lock at `path`, unless somebody else has it.
+pub fn try_take(path: &Path) -> Result<Option<Lock>> {
+    match open(path)? {
+        (file, Ok(())) => Ok(Some(Lock(file))),
+        (_, Err(TryLockError::WouldBlock)) => Ok(None),
+        (_, Err(TryLockError::Error(e))) => Err(e).doing(|| doing(path)),
+    }
+}
+
 /// Takes the lock at `path`. `waiting` is called once if somebody else has it.
 pub fn take(path: &Path, waiting: impl FnOnce()) -> Result<Lock> {
-    private_dir(path.parent().unwrap_or(Path::new("/")))?;
-    let doing = || format!("can't lock `{}`", path.display());
-    let file = File::options().create(true).truncate(false).write(true).open(path).doing(doing)?;
-    match file.try_lock() {
+    let (file, tried) = open(path)?;
+    match tried {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             waiting();
-            file.lock().doing(doing)?;
+            file.lock().doing(|| doing(path))?;
         }
-        Err(TryLockError::Error(e)) => return Err(e).doing(doing),
+        Err(TryLockError::Error(e)) => return Err(e).doing(|| doing(path)),
     }
     Ok(Lock(file))
+}
+
+fn open(path: &Path) -> Result<(File, std::result::Result<(), TryLockError>)> {
+    private_dir(path.parent().unwrap_or(Path::new("/")))?;
+    let file = File::options().create(true).truncate(false).write(true).open(path).doing(|| doing(path))?;
+    let tried = file.try_lock();
+    Ok((file, tried))
+}
+
+fn doing(path: &Path) -> String {
+    format!("can't lock `{}`", path.display())
 }

@@ -35,6 +35,7 @@ pub mod volumes;
 use std::path::{Path, PathBuf};
 
 use crate::context::Context;
+use crate::digest;
 use crate::error::{Doing, Result};
 
 /// Names every file and folder that we own. Nobody else joins our paths.
@@ -60,6 +61,12 @@ impl Layout {
     /// Where everything is.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// Stands for [`Layout::root`] where an engine shows it to others.
+    pub fn id(&self) -> String {
+        use std::os::unix::ffi::OsStrExt;
+        digest::short(self.root.as_os_str().as_bytes())
     }
 
     /// Every folder that we keep something in: none of them is for a box.

@@ -7,7 +7,8 @@ use std::time::SystemTime;
 use jitbox::registry::cutoff;
 use serde_json::{Value, json};
 
-use super::own::{Server, packed, response};
+use super::own::{Server, response};
+use crate::support::npm::packed;
 use crate::support::web::address;
 use crate::support::web::wheels_in;
 use crate::support::{Done, Home, Lane, run};

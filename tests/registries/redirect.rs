@@ -1,6 +1,7 @@
 //! A registry that sends whoever wants a file to another host: the token stays at home.
 
-use super::own::{Server, packed, response};
+use super::own::{Server, response};
+use crate::support::npm::packed;
 use crate::support::web::address;
 use crate::support::{Home, Lane, run};
 

@@ -186,6 +186,16 @@ impl Home {
         command
     }
 
+    /// The same behind `setup`, a shell line that root runs in a mount namespace for the program alone.
+    pub fn shim_in(&self, setup: &str, command: &Command) -> Command {
+        assert_eq!(self.lane.uid, 0, "only root can mount");
+        let mut inside = self.lane.command("unshare");
+        inside.args(["--mount", "sh", "-euc", &format!("{setup}\nexec \"$@\""), "sh"]);
+        // All but what takes it to the lane.
+        inside.args(command.get_args().skip_while(|word| *word != "--").skip(1)).current_dir(&self.dir);
+        inside
+    }
+
     /// `npx-safe -y -p cowsay node -e SCRIPT ARGS…`
     pub fn node(&self, script: &str, args: &[&str]) -> Command {
         self.shim("npx-safe", ["-y", "-p", "cowsay", "node", "-e", script].iter().chain(args))

@@ -4,6 +4,7 @@ pub mod dice;
 pub mod home;
 pub mod lane;
 pub mod mcp;
+pub mod npm;
 pub mod run;
 pub mod web;
 

@@ -40,8 +40,10 @@ impl Web {
         let state = Arc::new(Mutex::new(State::default()));
         let (folder, shared) = (root.path().to_owned(), state.clone());
         std::thread::spawn(move || {
+            // Some clients open more connections than they use.
             for stream in listener.incoming().flatten() {
-                serve(stream, &folder, &shared);
+                let (folder, shared) = (folder.clone(), shared.clone());
+                std::thread::spawn(move || serve(stream, &folder, &shared));
             }
         });
         Self { url, root, state }

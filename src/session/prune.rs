@@ -1,0 +1,177 @@
+//! Housekeeping: what no line needs any more goes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use serde::Serialize;
+
+use super::Session;
+use super::images::{LIMIT, STILL_ENDING};
+use crate::audit::{self, Event};
+use crate::engine::argv;
+use crate::error::Result;
+use crate::exec::Cmd;
+use crate::registry::cutoff;
+use crate::state::attempts::{self, Attempt};
+use crate::state::boxes::{self, BoxRecord, Request};
+use crate::state::{lock, store};
+
+/// How long an attempt that came to nothing is kept to be read about.
+const READABLE: Duration = Duration::from_hours(7 * 24);
+
+/// What went, or would go.
+#[derive(Debug, Default, Serialize)]
+pub struct Pruned {
+    /// Boxes that were not used for long, by name.
+    pub boxes: Vec<String>,
+    /// Attempts whose boxes nothing leads to.
+    pub attempts: Vec<String>,
+    /// Images of ours, by name.
+    pub images: Vec<String>,
+    /// Folders with what belonged to boxes that are gone.
+    pub folders: Vec<PathBuf>,
+    /// What could not be removed, and why.
+    pub kept: Vec<String>,
+}
+
+/// What is to go.
+#[derive(Debug, Clone, Copy)]
+pub struct Which {
+    /// Boxes that were not used for so long, too.
+    pub unused: Option<Duration>,
+    /// Nothing does: it is only said.
+    pub dry: bool,
+}
+
+/// Records that go, and their images.
+#[derive(Default)]
+struct Gone {
+    boxes: BTreeSet<String>,
+    attempts: BTreeSet<(String, u32)>,
+    images: BTreeSet<String>,
+}
+
+impl Session<'_> {
+    /// Removes what nothing leads to: what was made before the box that an active one took the place of, ended and old
+    /// failed attempts, images and files that no box needs. What somebody is making right now is left alone; so is what
+    /// packages keep.
+    pub fn prune(&self, which: Which) -> Result<Pruned> {
+        let now = SystemTime::now();
+        let mut pruned = Pruned::default();
+        let mut gone = Gone::default();
+        let (records, all) = (boxes::all(&self.layout)?, attempts::all(&self.layout)?);
+        let used = self.last_uses()?;
+        let requests: BTreeMap<String, &Request> =
+            records.iter().map(|r| &r.request).chain(all.iter().map(|a| &a.request)).map(|r| (r.key(), r)).collect();
+        for (key, request) in requests {
+            let Some(_lock) = lock::try_take(&self.layout.lock(&key))? else { continue };
+            let active = boxes::find(&self.layout, request)?;
+            let idle = |record: &BoxRecord| {
+                let last = used.get(&record.image).copied().unwrap_or_default().max(record.created);
+                which.unused.is_some_and(|unused| now_since(now, last) > unused)
+            };
+            let (going, active): (Option<BoxRecord>, _) =
+                if active.as_ref().is_some_and(idle) { (active, None) } else { (None, active) };
+            let old = self.needless(request, active.as_ref(), going.is_some(), now)?;
+            gone.images.extend(old.iter().flat_map(Attempt::images).map(str::to_owned));
+            gone.attempts.extend(old.iter().map(|attempt| (key.clone(), attempt.number)));
+            pruned.attempts.extend(old.iter().map(|attempt| format!("{} #{}", request.name(), attempt.number)));
+            if let Some(record) = &going {
+                gone.images.insert(record.image.clone());
+                gone.boxes.insert(key);
+                pruned.boxes.push(record.name());
+            }
+            if !which.dry {
+                old.iter().try_for_each(|attempt| attempt.remove(&self.layout))?;
+                going.iter().try_for_each(|record| boxes::forget(&self.layout, record))?;
+            }
+        }
+        self.prune_folders(which, &mut pruned)?;
+        self.prune_images(which, &gone, &mut pruned)?;
+        Ok(pruned)
+    }
+
+    /// The attempts for a request that nothing leads to: all of them if its box goes.
+    fn needless(
+        &self,
+        request: &Request,
+        active: Option<&BoxRecord>,
+        goes: bool,
+        now: SystemTime,
+    ) -> Result<Vec<Attempt>> {
+        let all = attempts::of(&self.layout, request)?;
+        let before = active.and_then(|active| attempts::before(&all, active)).map(|record| record.attempt);
+        let kept = [active.map(|record| record.attempt), before];
+        let is_needless = |attempt: &Attempt| {
+            let readable = attempt.came_to_nothing() && now_since(now, attempt.started) <= READABLE;
+            goes || !(kept.contains(&Some(attempt.number)) || readable)
+        };
+        Ok(all.iter().filter(|attempt| is_needless(attempt)).cloned().collect())
+    }
+
+    /// When each image's box was started last, in seconds since 1970.
+    fn last_uses(&self) -> Result<BTreeMap<String, u64>> {
+        let mut last = BTreeMap::new();
+        for entry in audit::entries(self.context)? {
+            if let (Event::Start(start), Some(at)) = (entry.event, cutoff::seconds(&entry.time)) {
+                last.insert(start.image, at);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Files that belong to boxes and attempts that are not there.
+    fn prune_folders(&self, which: Which, pruned: &mut Pruned) -> Result<()> {
+        if which.dry {
+            return Ok(());
+        }
+        // In this order: what is made meanwhile is not among them.
+        let entries = |dir| std::fs::read_dir(dir).into_iter().flatten().flatten().collect::<Vec<_>>();
+        let (compiled, archives) = (entries(self.layout.compiled("")), entries(self.layout.archives("")));
+        let (records, all) = (boxes::all(&self.layout)?, attempts::all(&self.layout)?);
+        let of_attempts = all.iter().filter_map(|attempt| attempt.made.as_ref());
+        let places: BTreeSet<String> = records.iter().chain(of_attempts).map(BoxRecord::place).collect();
+        let keys: BTreeSet<String> =
+            records.iter().map(|r| r.request.key()).chain(all.iter().map(|a| a.request.key())).collect();
+        for (entries, known) in [(compiled, places), (archives, keys)] {
+            for entry in entries {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                // Whoever makes a box puts its files there before there is a record of it.
+                let key = name.split('-').next().unwrap_or_default();
+                if !known.contains(&name) && !lock::is_held(&self.layout.lock(key)) {
+                    store::remove_folder(&entry.path())?;
+                    pruned.folders.push(entry.path());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes those of `gone`, and of the images that were built for this folder, that nothing needs.
+    fn prune_images(&self, which: Which, gone: &Gone, pruned: &mut Pruned) -> Result<()> {
+        // In this order: what is built meanwhile is not among them.
+        let list = Cmd::engine(&self.engine, argv::images_of(&self.engine, &self.layout.id()));
+        let listed = list.checked(list.output(&[], LIMIT)?)?;
+        let listed = String::from_utf8_lossy(&listed).into_owned();
+        let candidates: BTreeSet<&str> = listed.lines().chain(gone.images.iter().map(String::as_str)).collect();
+        let (records, all) = (boxes::all(&self.layout)?, attempts::all(&self.layout)?);
+        let stays = |attempt: &&Attempt| !gone.attempts.contains(&(attempt.request.key(), attempt.number));
+        let mut needed: BTreeSet<&str> = all.iter().filter(stays).flat_map(Attempt::images).collect();
+        let stays = |record: &&BoxRecord| !gone.boxes.contains(&record.request.key());
+        needed.extend(records.iter().filter(stays).map(|record| record.image.as_str()));
+        for image in candidates.into_iter().filter(|image| !needed.contains(image) && !image.contains("<none>")) {
+            let done = if which.dry { Ok(()) } else { self.remove_image(image, STILL_ENDING)? };
+            match done {
+                Ok(()) => pruned.images.push(image.to_owned()),
+                Err(words) => pruned.kept.push(format!("{image}: {words}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+fn now_since(now: SystemTime, then: u64) -> Duration {
+    let then = SystemTime::UNIX_EPOCH + Duration::from_secs(then);
+    now.duration_since(then).unwrap_or_default()
+}
