@@ -22,7 +22,7 @@ const ORPHANED: Line = ["-y", "-p", "cowsay@1.4.0", "-p", "is-number@7.0.0", "co
 
 /// How often a shim is killed while it makes its box: they take minutes, and so most lanes have fewer of them.
 fn kills_on(lane: &Lane) -> u32 {
-    if ["docker", "podman-rootless"].contains(&&*lane.name) { 20 } else { 8 }
+    if lane.name == "podman-rootless" { 20 } else { 8 }
 }
 
 /// A keeper gives a build's client 1.5 s to stop and the container in which a tree is resolved

@@ -28,11 +28,10 @@ pub const CASES: &[Case] = &[
     Case::new("kill_while_the_box_is_made", cold::kills).on(builds),
     Case::new("kill_of_the_build", cold::kill_of_the_build).on(builds),
     Case::new("kill_of_shim_and_keeper", cold::kill_of_the_keeper).on(builds),
-    Case::new("kill_of_the_shim_in_a_wheel", wheel::kill_of_the_shim).on(builds),
-    Case::new("kill_of_the_client_in_a_wheel", wheel::kill_of_the_client).on(builds),
-    Case::new("kill_of_shim_and_keeper_in_a_wheel", wheel::kill_of_the_keeper).on(builds),
-    Case::new("fifty_first_starts", many::first_starts)
-        .on(|lane| ["docker", "podman-rootless", "podman5", "nerdctl"].contains(&&*lane.name)),
+    Case::new("kill_of_the_shim_in_a_wheel", wheel::kill_of_the_shim).on(some),
+    Case::new("kill_of_the_client_in_a_wheel", wheel::kill_of_the_client).on(some),
+    Case::new("kill_of_shim_and_keeper_in_a_wheel", wheel::kill_of_the_keeper).on(some),
+    Case::new("fifty_first_starts", many::first_starts).on(some),
     Case::new("warm_start_without_network", warm::without_network).on(|lane| !lane.is_rootless()),
     // gvisor can't be traced; its engine is podman5.
     Case::new("warm_start_asks_the_engine_once", warm::one_call).on(builds),
@@ -46,6 +45,11 @@ pub fn command(pid: u32) -> String {
 /// gvisor's engine is podman5, whose builds are tested there.
 fn builds(lane: &Lane) -> bool {
     !lane.is_gvisor()
+}
+
+/// One lane of each engine, for what takes long and is about us more than about a version of theirs.
+fn some(lane: &Lane) -> bool {
+    ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)
 }
 
 /// An MCP server, in a box that no other test has (other tests remove theirs).

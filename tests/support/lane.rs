@@ -210,12 +210,25 @@ pub fn below(shim: u32) -> Vec<String> {
         next += 1;
     }
     found.extend(processes().into_iter().filter(|pid| text(*pid, "cmdline").contains(&name)));
+    // A runtime with processes of its own knows the container by its number.
+    let ids: Vec<String> = found.iter().filter_map(|pid| container_id(&text(*pid, "cmdline"))).collect();
+    found.extend(processes().into_iter().filter(|pid| ids.iter().any(|id| text(*pid, "cmdline").contains(id))));
     found.sort_unstable();
     found.dedup();
     let state = |pid| text(pid, "stat").rsplit_once(')').map(|(_, rest)| rest.chars().take(2).collect::<String>());
     let command = |pid| text(pid, "cmdline").chars().take(160).collect::<String>();
-    let describe = |pid| format!("{pid}{} {} {}", state(pid).unwrap_or_default(), text(pid, "wchan"), command(pid));
+    let tasks = |pid: u32| std::fs::read_dir(format!("/proc/{pid}/task")).map_or(0, Iterator::count);
+    let describe = |pid| {
+        let (state, wchan) = (state(pid).unwrap_or_default(), text(pid, "wchan"));
+        format!("{pid}{state} {wchan} ({} tasks) {}", tasks(pid), command(pid))
+    };
     found.into_iter().map(describe).collect()
+}
+
+/// The container's number in the command line of a monitor.
+fn container_id(command: &str) -> Option<String> {
+    let is_id = |word: &&str| word.len() == 64 && word.bytes().all(|b| b.is_ascii_hexdigit());
+    command.split(' ').find(is_id).map(str::to_owned)
 }
 
 /// Whether there is such a process that is more than a zombie.
