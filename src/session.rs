@@ -128,6 +128,7 @@ impl<'a> Session<'a> {
             ui::note(&e.to_string());
         }
         self.trim(&record);
+        self.clear_steps(&attempt);
         Ok(record)
     }
 

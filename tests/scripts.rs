@@ -57,11 +57,12 @@ console.log(JSON.stringify({
 struct User {
     registry: Registry,
     home: Home,
+    name: &'static str,
 }
 
 impl User {
-    fn new(lane: &'static Lane) -> Self {
-        Self { registry: Registry::new(), home: Home::warmed(lane, Carrier::Chosen, &[]) }
+    fn new(lane: &'static Lane, name: &'static str) -> Self {
+        Self { registry: Registry::new(), home: Home::warmed(lane, Carrier::Chosen, &[]), name }
     }
 
     fn publish(&mut self, manifest: Value, program: &str) {
@@ -69,7 +70,7 @@ impl User {
     }
 
     fn start(&self) -> Done {
-        self.registry.start(&self.home, &[SERVER])
+        self.registry.start(&self.home, &[self.name])
     }
 
     fn jitbox(&self, args: &[&str]) -> Done {
@@ -77,12 +78,12 @@ impl User {
     }
 
     fn inspect(&self) -> Value {
-        serde_json::from_str::<Value>(&self.jitbox(&["inspect", "--json", SERVER]).ok().text()).unwrap()[0].clone()
+        serde_json::from_str::<Value>(&self.jitbox(&["inspect", "--json", self.name]).ok().text()).unwrap()[0].clone()
     }
 }
 
 fn caged(lane: &'static Lane) {
-    let mut user = User::new(lane);
+    let mut user = User::new(lane, SERVER);
     let manifest = json!({
         "name": ANVIL,
         "version": "1.0.0",
@@ -131,6 +132,11 @@ fn caged(lane: &'static Lane) {
     assert!(!run(lane.engine_command(&["image", "inspect", gone]), b"").status.success(), "{gone} is left");
     assert_eq!(user.start().ok().text(), done.text());
 
+    // Allowed before the first start, the image on the way to it goes just so.
+    let all = || lane.images().into_iter().filter(|image| image.contains(SERVER)).count();
+    user.jitbox(&["rm", SERVER]).ok();
+    assert_eq!((user.start().ok().text(), all()), (done.text(), 1));
+
     // Taken back, it has not run.
     user.jitbox(&["deny", &words[2], &words[3], "--scripts", ANVIL]).ok();
     user.start().ended(1);
@@ -140,7 +146,8 @@ fn caged(lane: &'static Lane) {
 
 /// One that fails is no reason for another box than the user wanted.
 fn failing(lane: &'static Lane) {
-    let mut user = User::new(lane);
+    const SERVER: &str = "mcp-forge";
+    let mut user = User::new(lane, SERVER);
     let scripts = json!({ "install": "echo no smith here; exit 4" });
     user.publish(json!({ "name": SERVER, "version": "1.0.0", "scripts": scripts }), "0");
     user.start().ok();

@@ -86,15 +86,14 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes the images that `attempt` built on the way to its box's. One that is in use stays for later.
-    pub(super) fn clear_steps(&self, attempt: &Attempt) -> Result<()> {
-        let needed = self.needed_images()?;
+    /// Removes the images that `attempt`, whose box is active, built on the way to its box's. What stays, `jitbox prune`
+    /// finds.
+    pub(super) fn clear_steps(&self, attempt: &Attempt) {
+        let Ok(needed) = self.needed_images() else { return };
         for image in attempt.images().into_iter().filter(|image| !needed.contains(*image)) {
-            if let Err(words) = self.remove_image(image, Duration::ZERO)? {
-                tracing::debug!("{image} stays: {words}");
-            }
+            let done = self.remove_image(image, Duration::ZERO);
+            tracing::debug!("{image}, a step on the way: {done:?}");
         }
-        Ok(())
     }
 
     /// The images of all boxes, and of those that there is a way back to.

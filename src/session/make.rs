@@ -157,7 +157,8 @@ impl Session<'_> {
         self.compile(launch, &record);
         attempt.made_again(&self.layout, &record)?;
         boxes::activate(&self.layout, &record)?;
-        self.clear_steps(&attempt)
+        self.clear_steps(&attempt);
+        Ok(())
     }
 
     /// What a container that fetches needs to reach the user's registries.

@@ -28,11 +28,11 @@ pub struct Pruned {
     /// Attempts whose boxes nothing leads to.
     pub attempts: Vec<String>,
     /// Images of ours, by name.
-    pub images: Vec<String>,
+    pub images: BTreeSet<String>,
     /// Folders with what belonged to boxes that are gone.
     pub folders: Vec<PathBuf>,
     /// What could not be removed, and why.
-    pub kept: Vec<String>,
+    pub kept: BTreeSet<String>,
 }
 
 /// What is to go.
@@ -44,12 +44,11 @@ pub struct Which {
     pub dry: bool,
 }
 
-/// Records that go, and their images.
-#[derive(Default)]
+/// Records that go.
+#[derive(Clone, Default)]
 struct Gone {
     boxes: BTreeSet<String>,
     attempts: BTreeSet<(String, u32)>,
-    images: BTreeSet<String>,
 }
 
 impl Session<'_> {
@@ -74,21 +73,29 @@ impl Session<'_> {
             let (going, active): (Option<BoxRecord>, _) =
                 if active.as_ref().is_some_and(idle) { (active, None) } else { (None, active) };
             let old = self.needless(request, active.as_ref(), going.is_some(), now)?;
-            gone.images.extend(old.iter().flat_map(Attempt::images).map(str::to_owned));
-            gone.attempts.extend(old.iter().map(|attempt| (key.clone(), attempt.number)));
-            pruned.attempts.extend(old.iter().map(|attempt| format!("{} #{}", request.name(), attempt.number)));
-            if let Some(record) = &going {
-                gone.images.insert(record.image.clone());
-                gone.boxes.insert(key);
-                pruned.boxes.push(record.name());
+            let mut next = gone.clone();
+            next.attempts.extend(old.iter().map(|attempt| (key.clone(), attempt.number)));
+            next.boxes.extend(going.iter().map(|_| key.clone()));
+            // Images first: whoever is killed in between leaves records, which the next one goes by.
+            let of_attempts = old.iter().flat_map(Attempt::images).map(str::to_owned);
+            let images = of_attempts.chain(going.iter().map(|record| record.image.clone())).collect();
+            if !self.remove_images(images, &next, which, &mut pruned)? {
+                continue;
             }
+            gone = next;
+            pruned.attempts.extend(old.iter().map(|attempt| format!("{} #{}", request.name(), attempt.number)));
+            pruned.boxes.extend(going.iter().map(BoxRecord::name));
             if !which.dry {
                 old.iter().try_for_each(|attempt| attempt.remove(&self.layout))?;
                 going.iter().try_for_each(|record| boxes::forget(&self.layout, record))?;
             }
         }
         self.prune_folders(which, &mut pruned)?;
-        self.prune_images(which, &gone, &mut pruned)?;
+        // What is built after this is not among them.
+        let list = Cmd::engine(&self.engine, argv::images_of(&self.engine, &self.layout.id()));
+        let listed = list.checked(list.output(&[], LIMIT)?)?;
+        let listed = String::from_utf8_lossy(&listed).lines().map(str::to_owned).collect();
+        self.remove_images(listed, &gone, which, &mut pruned)?;
         Ok(pruned)
     }
 
@@ -148,26 +155,23 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Removes those of `gone`, and of the images that were built for this folder, that nothing needs.
-    fn prune_images(&self, which: Which, gone: &Gone, pruned: &mut Pruned) -> Result<()> {
-        // In this order: what is built meanwhile is not among them.
-        let list = Cmd::engine(&self.engine, argv::images_of(&self.engine, &self.layout.id()));
-        let listed = list.checked(list.output(&[], LIMIT)?)?;
-        let listed = String::from_utf8_lossy(&listed).into_owned();
-        let candidates: BTreeSet<&str> = listed.lines().chain(gone.images.iter().map(String::as_str)).collect();
+    /// Removes those of `images` that no record needs but those of `gone`; false if one is in use.
+    fn remove_images(&self, images: BTreeSet<String>, gone: &Gone, which: Which, pruned: &mut Pruned) -> Result<bool> {
         let (records, all) = (boxes::all(&self.layout)?, attempts::all(&self.layout)?);
         let stays = |attempt: &&Attempt| !gone.attempts.contains(&(attempt.request.key(), attempt.number));
         let mut needed: BTreeSet<&str> = all.iter().filter(stays).flat_map(Attempt::images).collect();
         let stays = |record: &&BoxRecord| !gone.boxes.contains(&record.request.key());
         needed.extend(records.iter().filter(stays).map(|record| record.image.as_str()));
-        for image in candidates.into_iter().filter(|image| !needed.contains(image) && !image.contains("<none>")) {
-            let done = if which.dry { Ok(()) } else { self.remove_image(image, STILL_ENDING)? };
+        let mut free = true;
+        for image in images.into_iter().filter(|image| !needed.contains(&**image) && !image.contains("<none>")) {
+            let done = if which.dry { Ok(()) } else { self.remove_image(&image, STILL_ENDING)? };
+            free &= done.is_ok();
             match done {
-                Ok(()) => pruned.images.push(image.to_owned()),
-                Err(words) => pruned.kept.push(format!("{image}: {words}")),
-            }
+                Ok(()) => pruned.images.insert(image),
+                Err(words) => pruned.kept.insert(format!("{image}: {words}")),
+            };
         }
-        Ok(())
+        Ok(free)
     }
 }
 

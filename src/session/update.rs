@@ -92,6 +92,7 @@ impl Session<'_> {
         attempt.pass(&self.layout)?;
         boxes::activate(&self.layout, &new)?;
         self.trim(&new);
+        self.clear_steps(&attempt);
         Ok(Some(update))
     }
 
