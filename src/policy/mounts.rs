@@ -179,7 +179,13 @@ fn writer(asked: &Asked<'_>, wishes: &[Wish<'_>]) -> Writer {
     if asked.engine.facts.rootless {
         return Writer::None("this engine maps you to root in a box, which no program is to be (podman can do it)");
     }
-    match wishes.iter().filter(|wish| wish.write).find(|wish| wish.found.owner.0 != 0) {
+    // What the user said comes first: a level that gives less must not free the place for it.
+    let rank = |wish: &&Wish<'_>| match wish.why {
+        Reason::Grant { .. } => 0,
+        Reason::Answer => 1,
+        _ => 2,
+    };
+    match wishes.iter().filter(|wish| wish.write && wish.found.owner.0 != 0).min_by_key(rank) {
         Some(wish) => Writer::Owner(wish.found.owner.0),
         None => Writer::None("it belongs to root, who no program is to be (give it to another user, with chown)"),
     }

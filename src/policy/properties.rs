@@ -309,3 +309,27 @@ proptest! {
         }
     }
 }
+
+/// A program that root starts can change the files of one owner only. Which one is for the user's grants to say: a line
+/// that names a folder of somebody else's must not take the place, nor free it by asking for less.
+#[test]
+fn the_owner_of_what_was_granted_comes_first() {
+    for tighten in [Tighten::default(), Tighten { level: Some(Level::Standard), ..Tighten::default() }] {
+        let world = World {
+            engine: 1,
+            uid: 0,
+            level: Level::Relaxed,
+            open: false,
+            pass: Vec::new(),
+            // The home itself stays outside, so nothing but the path inside claims what this gives.
+            grants: vec![What::Write("/home/u".into())],
+            tighten,
+            paths: vec![found("/srv", "/srv"), found("/home/u/work", "/home/u/work")],
+            cwd: "/home/u/work".to_owned(),
+            environment: Vec::new(),
+            named: Vec::new(),
+        };
+        let changed = world.decide().mounts.into_iter().filter(|m| m.mount.writable && m.why != Reason::Guarded);
+        assert_eq!(changed.map(|m| m.mount.source).collect::<Vec<_>>(), [Path::new("/home/u/work")]);
+    }
+}
