@@ -117,18 +117,15 @@ impl<'a> Session<'a> {
         }
         let made = self.make(launch, &request, Why::FirstStart);
         let made = made.map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })?;
-        let Some((mut attempt, record)) = made else {
+        let Some((attempt, record)) = made else {
             return Err(Error::failed("there is a box, and it was not found"));
         };
-        attempt.pass(&self.layout)?;
-        boxes::activate(&self.layout, &record)?;
+        self.put_in_use(attempt, &record)?;
         if !record.request.contents.is_empty()
             && let Err(e) = self.remove_outdated(&record)
         {
             ui::note(&e.to_string());
         }
-        self.trim(&record);
-        self.clear_steps(&attempt);
         Ok(record)
     }
 

@@ -99,7 +99,7 @@ fn caged(lane: &'static Lane) {
     let (command, _) = command.unwrap_or_else(|| panic!("{}", done.words()));
     assert!(!user.start().ended(1).stderr.contains("install script"));
     let before = user.inspect();
-    assert_eq!(before["not run"][ANVIL], "postinstall: node cli.js");
+    assert_eq!(before["not_run"][ANVIL], "postinstall: node cli.js");
 
     // Allowed, it runs once, and what it made for itself is there; nothing else is.
     let words = shell_words::split(command).unwrap();
@@ -127,7 +127,7 @@ fn caged(lane: &'static Lane) {
         "{made}"
     );
     let now = user.inspect();
-    assert_eq!((&now["scripts"], &now["not run"]), (&json!([ANVIL]), &json!({})));
+    assert_eq!((&now["scripts"], &now["not_run"]), (&json!([ANVIL]), &json!({})));
     let gone = before["image"].as_str().unwrap();
     assert!(!run(lane.engine_command(&["image", "inspect", gone]), b"").status.success(), "{gone} is left");
     assert_eq!(user.start().ok().text(), done.text());

@@ -118,7 +118,7 @@ pub fn inspect(context: &Context, name: &str, ask: bool, json: bool) -> Result<E
             "base": record.base,
             "apt": record.apt,
             "scripts": record.scripts,
-            "not run": record.not_run,
+            "not_run": record.not_run,
             "mcp": record.mcp,
             "program": record.default_program,
             "verbs": record.verbs,
@@ -162,7 +162,7 @@ fn lines(value: &serde_json::Value) -> String {
             let phase = |phase: &serde_json::Value| format!("{} {} ms", text(&phase["name"]), phase["ms"]);
             format!("phases    {}", phases.iter().map(phase).collect::<Vec<_>>().join(", "))
         }
-        ("not run", serde_json::Value::Object(scripts)) => {
+        ("not_run", serde_json::Value::Object(scripts)) => {
             let script = |(name, says): (&String, &serde_json::Value)| format!("not run   {name}: {}", text(says));
             scripts.iter().map(script).collect::<Vec<_>>().join("\n")
         }

@@ -18,12 +18,29 @@ pub(super) const LIMIT: Duration = Duration::from_secs(60);
 /// How long the container of a program that has ended may be in the way.
 pub const STILL_ENDING: Duration = Duration::from_secs(5);
 
+/// Records that are about to go, or whose images are: nothing is needed because of them.
+#[derive(Clone, Default)]
+pub(super) struct Gone {
+    boxes: BTreeSet<String>,
+    attempts: BTreeSet<(String, u32)>,
+}
+
+impl Gone {
+    pub(super) fn attempt(&mut self, attempt: &Attempt) {
+        self.attempts.insert((attempt.request.key(), attempt.number));
+    }
+
+    pub(super) fn active(&mut self, record: &BoxRecord) {
+        self.boxes.insert(record.request.key());
+    }
+}
+
 impl Session<'_> {
     /// Forgets a box and what came before it, with their images. What can't be removed is said.
     pub fn discard(&self, record: &BoxRecord) -> Result<()> {
         let images = boxes::images(&self.layout, record)?;
         boxes::forget(&self.layout, record)?;
-        let needed = self.needed_images()?;
+        let needed = self.needed(&Gone::default())?;
         for image in images.iter().filter(|image| !needed.contains(*image)) {
             if let Err(words) = self.remove_image(image, STILL_ENDING)? {
                 ui::note(&format!("the image `{image}` stays: {words}"));
@@ -45,6 +62,15 @@ impl Session<'_> {
                 boxes::forget(&self.layout, record)?;
             }
         }
+        Ok(())
+    }
+
+    /// Makes a box that passed the line's, and removes what is needless then. Whoever holds the line's lock may.
+    pub(super) fn put_in_use(&self, mut attempt: Attempt, record: &BoxRecord) -> Result<()> {
+        attempt.pass(&self.layout)?;
+        boxes::activate(&self.layout, record)?;
+        self.trim(record);
+        self.clear_steps(&attempt);
         Ok(())
     }
 
@@ -70,10 +96,11 @@ impl Session<'_> {
         let attempts = attempts::of(&self.layout, request)?;
         let before = active.and_then(|active| attempts::before(&attempts, active));
         let kept: Vec<u32> = [active, before].into_iter().flatten().map(|record| record.attempt).collect();
-        let (old, kept): (Vec<&Attempt>, Vec<&Attempt>) =
-            attempts.iter().partition(|attempt| which(attempt) && !kept.contains(&attempt.number));
-        let mut needed: BTreeSet<String> = boxes::all(&self.layout)?.into_iter().map(|record| record.image).collect();
-        needed.extend(kept.iter().flat_map(|attempt| attempt.images()).map(str::to_owned));
+        let old = attempts.iter().filter(|attempt| which(attempt) && !kept.contains(&attempt.number));
+        let old: Vec<&Attempt> = old.collect();
+        let mut gone = Gone::default();
+        old.iter().for_each(|attempt| gone.attempt(attempt));
+        let needed = self.needed(&gone)?;
         for attempt in old {
             let mut gone = true;
             for image in attempt.images().into_iter().filter(|image| !needed.contains(*image)) {
@@ -89,19 +116,22 @@ impl Session<'_> {
     /// Removes the images that `attempt`, whose box is active, built on the way to its box's. What stays, `jitbox prune`
     /// finds.
     pub(super) fn clear_steps(&self, attempt: &Attempt) {
-        let Ok(needed) = self.needed_images() else { return };
+        let mut gone = Gone::default();
+        gone.attempt(attempt);
+        let Ok(needed) = self.needed(&gone) else { return };
         for image in attempt.images().into_iter().filter(|image| !needed.contains(*image)) {
             let done = self.remove_image(image, Duration::ZERO);
             tracing::debug!("{image}, a step on the way: {done:?}");
         }
     }
 
-    /// The images of all boxes, and of those that there is a way back to.
-    fn needed_images(&self) -> Result<BTreeSet<String>> {
-        let active = boxes::all(&self.layout)?.into_iter().map(|record| record.image);
-        let attempts = attempts::all(&self.layout)?.into_iter().filter(|attempt| attempt.outcome == Outcome::Made);
-        let made = attempts.filter_map(|attempt| attempt.made).map(|record| record.image);
-        Ok(active.chain(made).collect())
+    /// The images of all boxes and attempts but those of `gone`.
+    pub(super) fn needed(&self, gone: &Gone) -> Result<BTreeSet<String>> {
+        let (records, attempts) = (boxes::all(&self.layout)?, attempts::all(&self.layout)?);
+        let records = records.into_iter().filter(|record| !gone.boxes.contains(&record.request.key()));
+        let attempts = attempts.iter().filter(|a| !gone.attempts.contains(&(a.request.key(), a.number)));
+        let of_attempts = attempts.flat_map(Attempt::images).map(str::to_owned);
+        Ok(records.map(|record| record.image).chain(of_attempts).collect())
     }
 
     /// Removes an image if it is there; if that fails, says in the engine's words why. The engine may still be busy with

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use serde::Serialize;
 
 use super::Session;
-use super::images::{LIMIT, STILL_ENDING};
+use super::images::{Gone, LIMIT, STILL_ENDING};
 use crate::audit::{self, Event};
 use crate::engine::argv;
 use crate::error::Result;
@@ -44,13 +44,6 @@ pub struct Which {
     pub dry: bool,
 }
 
-/// Records that go.
-#[derive(Clone, Default)]
-struct Gone {
-    boxes: BTreeSet<String>,
-    attempts: BTreeSet<(String, u32)>,
-}
-
 impl Session<'_> {
     /// Removes what nothing leads to: what was made before the box that an active one took the place of, ended and old
     /// failed attempts, images and files that no box needs. What somebody is making right now is left alone; so is what
@@ -74,8 +67,8 @@ impl Session<'_> {
                 if active.as_ref().is_some_and(idle) { (active, None) } else { (None, active) };
             let old = self.needless(request, active.as_ref(), going.is_some(), now)?;
             let mut next = gone.clone();
-            next.attempts.extend(old.iter().map(|attempt| (key.clone(), attempt.number)));
-            next.boxes.extend(going.iter().map(|_| key.clone()));
+            old.iter().for_each(|attempt| next.attempt(attempt));
+            going.iter().for_each(|record| next.active(record));
             // Images first: whoever is killed in between leaves records, which the next one goes by.
             let of_attempts = old.iter().flat_map(Attempt::images).map(str::to_owned);
             let images = of_attempts.chain(going.iter().map(|record| record.image.clone())).collect();
@@ -157,13 +150,9 @@ impl Session<'_> {
 
     /// Removes those of `images` that no record needs but those of `gone`; false if one is in use.
     fn remove_images(&self, images: BTreeSet<String>, gone: &Gone, which: Which, pruned: &mut Pruned) -> Result<bool> {
-        let (records, all) = (boxes::all(&self.layout)?, attempts::all(&self.layout)?);
-        let stays = |attempt: &&Attempt| !gone.attempts.contains(&(attempt.request.key(), attempt.number));
-        let mut needed: BTreeSet<&str> = all.iter().filter(stays).flat_map(Attempt::images).collect();
-        let stays = |record: &&BoxRecord| !gone.boxes.contains(&record.request.key());
-        needed.extend(records.iter().filter(stays).map(|record| record.image.as_str()));
+        let needed = self.needed(gone)?;
         let mut free = true;
-        for image in images.into_iter().filter(|image| !needed.contains(&**image) && !image.contains("<none>")) {
+        for image in images.into_iter().filter(|image| !needed.contains(image) && !image.contains("<none>")) {
             let done = if which.dry { Ok(()) } else { self.remove_image(&image, STILL_ENDING)? };
             free &= done.is_ok();
             match done {

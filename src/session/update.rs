@@ -79,7 +79,7 @@ impl Session<'_> {
         if how.check {
             return self.look_for_newer(&launch, &active);
         }
-        let Some((mut attempt, new)) = self.make(&launch, &request, Why::Update)? else { return Ok(None) };
+        let Some((attempt, new)) = self.make(&launch, &request, Why::Update)? else { return Ok(None) };
         let judged = self.judge(&launch, (&active, &new), how);
         let update = match judged {
             Ok(update) => update,
@@ -89,10 +89,7 @@ impl Session<'_> {
                 return Err(e);
             }
         };
-        attempt.pass(&self.layout)?;
-        boxes::activate(&self.layout, &new)?;
-        self.trim(&new);
-        self.clear_steps(&attempt);
+        self.put_in_use(attempt, &new)?;
         Ok(Some(update))
     }
 
