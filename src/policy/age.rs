@@ -17,7 +17,7 @@ use crate::package::pypi::PypiName;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::registry::cutoff::{self, Bound, Dated};
 
-const DAY: u64 = 86_400;
+pub(super) const DAY: u64 = 86_400;
 
 /// What is published together with a package comes within this time, in seconds.
 const TOGETHER: u64 = 3600;
@@ -168,6 +168,11 @@ impl Ages {
         Self { age, now, moment, tree, is_open: false }
     }
 
+    /// In seconds since 1970.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
     /// What a registry is asked for; `any`: releases of every age will do.
     pub fn bound(&self, any: bool) -> Option<Bound<'_>> {
         self.moment.as_deref().map(|moment| Bound { moment, any })
@@ -268,7 +273,7 @@ impl Ages {
 }
 
 /// A span of time for people.
-fn spoken(seconds: u64) -> String {
+pub(super) fn spoken(seconds: u64) -> String {
     let (number, unit) = match seconds {
         0..3600 => (seconds / 60, "minute"),
         3600..172_800 if seconds != DAY => (seconds / 3600, "hour"),

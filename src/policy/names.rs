@@ -1,6 +1,7 @@
-//! Names of packages that look like another, well-known one. Whoever means them can say so; where the level asks for
-//! it, they have to.
+//! Names of packages that look like another, well-known one, or that nobody had until lately. Whoever means them can say
+//! so; where the level asks for it, they have to.
 
+use super::age::{DAY, spoken};
 use super::level::Level;
 use crate::config::Config;
 use crate::error::{Error, Result};
@@ -8,29 +9,61 @@ use crate::launch::Tighten;
 use crate::package::PackageSpec;
 use crate::registry::lookalike;
 
+/// How old a name is that nothing is said of, in days: most of those that were made to be taken for another, or for what
+/// a language model had made up, were found out sooner.
+const KNOWN: u64 = 30;
+
 /// What is to be said about the names of a line whose box is not made yet; at level strict, the refusal.
 pub fn check(config: &Config, tighten: &Tighten, packages: &[PackageSpec]) -> Result<Vec<String>> {
     let mut said = Vec::new();
     for spec in packages.iter().filter(|spec| spec.source().is_none()) {
         let (ecosystem, name) = (spec.ecosystem(), spec.name());
-        let full = format!("{ecosystem}:{name}");
-        let Some(known) = lookalike::of(ecosystem, name).filter(|_| !config.packages.accept.contains(&full)) else {
-            continue;
-        };
+        let Some(known) = lookalike::of(ecosystem, name) else { continue };
         let looks = format!("{name} looks like {known}, which is another package");
-        if Level::of(config, tighten) < Level::Strict {
-            said.push(looks);
-            continue;
-        }
-        let accepted = config.packages.accept.iter().chain([&full]).map(|name| format!("\"{name}\""));
-        let accepted = accepted.collect::<Vec<_>>().join(", ");
-        return Err(Error::refused(looks)
-            .because("level strict takes no chances with names")
-            .hint(format!("if you mean {known}, write that"))
-            .hint(format!("if you mean {name}: [packages] accept = [{accepted}] in jitbox's config.toml"))
-            .hint("or choose another level"));
+        let hint = format!("if you mean {known}, write that");
+        said.extend(judge(config, tighten, spec, looks, &[hint])?);
     }
     Ok(said)
+}
+
+/// The same of a name whose first release was published at `since`, in seconds since 1970.
+pub fn check_age(
+    config: &Config,
+    tighten: &Tighten,
+    spec: &PackageSpec,
+    (since, now): (u64, u64),
+) -> Result<Option<String>> {
+    let age = now.saturating_sub(since);
+    if age >= KNOWN * DAY {
+        return Ok(None);
+    }
+    let new = format!("{} is a new name: its first release is {} old", spec.name(), spoken(age));
+    judge(config, tighten, spec, new, &[])
+}
+
+/// `what` is said, unless the user accepted the name; at level strict it is refused, and `hints` come first.
+fn judge(
+    config: &Config,
+    tighten: &Tighten,
+    spec: &PackageSpec,
+    what: String,
+    hints: &[String],
+) -> Result<Option<String>> {
+    let (name, accept) = (spec.name(), &config.packages.accept);
+    let full = format!("{}:{name}", spec.ecosystem());
+    if accept.contains(&full) {
+        return Ok(None);
+    }
+    if Level::of(config, tighten) < Level::Strict {
+        return Ok(Some(what));
+    }
+    let accepted = accept.iter().chain([&full]).map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ");
+    let error = Error::refused(what).because("level strict takes no chances with names");
+    Err(hints
+        .iter()
+        .fold(error, Error::hint)
+        .hint(format!("if you mean {name}: [packages] accept = [{accepted}] in jitbox's config.toml"))
+        .hint("or choose another level"))
 }
 
 #[cfg(test)]
@@ -58,5 +91,24 @@ mod tests {
         for text in ["mcp-remote", "someone/mcp-remotee", "https://h.example/mcp-remotee.tgz"] {
             assert!(check(&Config::default(), &strict, &spec(text)).unwrap().is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_new_name_is_said_and_at_strict_refused() {
+        let spec = PackageSpec::Npm(NpmSpec::parse("mcp-new@1.0.0").unwrap());
+        let strict = Tighten { level: Some(Level::Strict), ..Tighten::default() };
+        let now = 100 * DAY;
+        let check =
+            |config: &Config, tighten: &Tighten, days: u64| check_age(config, tighten, &spec, (now - days * DAY, now));
+        let config = Config::default();
+        let said = check(&config, &Tighten::default(), 29).unwrap();
+        assert_eq!(said.unwrap(), "mcp-new is a new name: its first release is 29 days old");
+        for tighten in [&strict, &Tighten::default()] {
+            assert_eq!(check(&config, tighten, 30).unwrap(), None);
+        }
+        let error = check(&config, &strict, 29).unwrap_err();
+        assert!(error.hints[0].contains("accept = [\"npm:mcp-new\"]"), "{error:?}");
+        let config: Config = toml::from_str("[packages]\naccept = [\"npm:mcp-new\"]").unwrap();
+        assert_eq!(check(&config, &strict, 29).unwrap(), None);
     }
 }

@@ -44,6 +44,9 @@ pub struct NpmRelease {
     pub has_install_script: bool,
     /// Whether it is old enough.
     pub dated: Dated,
+    /// When the name's first release was published, in seconds since 1970; none if nobody asked for times, or its
+    /// registry does not say.
+    pub since: Option<u64>,
     /// The name that stands first in the manifest; matters when all names mean one file.
     pub(super) first_bin: Option<String>,
 }
@@ -73,6 +76,7 @@ pub fn resolve(
         deprecated: manifest.deprecated().map(shown),
         has_install_script: manifest.has_install_script,
         dated,
+        since: packument.since(),
     })
 }
 
@@ -279,6 +283,13 @@ impl Packument {
         Ok(cutoff::by_age(bound, free, pick, |(version, _)| {
             (version.to_string(), self.published(&version.to_string()).and_then(cutoff::seconds))
         }))
+    }
+
+    /// When the first of all that is known was published. Removed versions keep their times, and so does the name
+    /// itself, as `created`.
+    fn since(&self) -> Option<u64> {
+        let times = self.time.iter().filter(|(what, _)| *what != "modified").filter_map(|(_, time)| time.as_str());
+        times.filter_map(cutoff::seconds).min()
     }
 
     /// When a version was published, if that can be understood.

@@ -119,6 +119,7 @@ fn the_newest_that_is_old_enough() {
         let young = Dated::Young { published: cutoff::seconds("2026-01-20T00:00:00Z") };
         assert_eq!(dated(&p, request, "2026-01-15T00:00:00.000Z", true), ("2.1.0".to_owned(), young), "{request:?}");
     }
+    assert_eq!(p.since(), cutoff::seconds("2026-01-01T00:00:00Z"));
     // The moment itself is too late.
     assert_eq!(dated(&p, &latest, "2026-01-10T00:00:00.000Z", false).0, "1.0.0");
     assert_eq!(dated(&p, &latest, "2026-01-10T00:00:01.000Z", false).0, "2.0.0");

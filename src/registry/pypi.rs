@@ -38,6 +38,9 @@ pub struct PypiRelease {
     pub python: String,
     /// Whether it is old enough.
     pub dated: Dated,
+    /// When the name's first file was published, of those that are there, in seconds since 1970; none if its index does
+    /// not say.
+    pub since: Option<u64>,
 }
 
 /// What a line itself says about the choice.
@@ -80,6 +83,7 @@ pub fn resolve(
         has_wheel: choice.has_wheel,
         python: choice.python,
         dated,
+        since: releases.values().flatten().filter_map(published).min(),
     })
 }
 
@@ -91,11 +95,14 @@ fn dated<'a>(
     pick: impl FnOnce(&str) -> Option<Choice<'a>>,
 ) -> (Choice<'a>, Dated) {
     let Some(bound) = bound else { return (free, Dated::Unasked) };
-    let published = |file: &File| file.published.as_deref().and_then(cutoff::seconds);
     if releases.values().flatten().all(|file| published(file).is_none()) {
         return (free, Dated::Unknown);
     }
     cutoff::by_age(bound, free, pick, |choice| (choice.version.to_string(), published(choice.file)))
+}
+
+fn published(file: &File) -> Option<u64> {
+    file.published.as_deref().and_then(cutoff::seconds)
 }
 
 /// The files of a project, from the first index that has it.

@@ -11,6 +11,7 @@ use crate::package::{PackageSpec, PinnedPackage};
 use crate::policy::age::{Age, Ages, Cutoff, Told};
 use crate::policy::grant::{self, Named, What};
 use crate::policy::level::Level;
+use crate::policy::names;
 use crate::policy::reason::Reason;
 use crate::registry::cutoff::{Bound, Dated};
 use crate::state::boxes;
@@ -70,6 +71,15 @@ impl<'a> LineAges<'a> {
         let named = Named { packages: std::iter::once(typed(spec)).chain(registry).collect(), line: None };
         let told = Told { allow: &named.young().unwrap_or_default(), name: &boxes::name_for(self.launch) };
         self.ages.judge(release, dated, any, &told)?.iter().for_each(|note| ui::note(note));
+        Ok(())
+    }
+
+    /// The same of a package's name, whose first release was published at `since`. Whoever takes releases of every age
+    /// takes new names, too.
+    pub fn judge_name(&self, spec: &PackageSpec, since: Option<u64>, any: Option<&Reason>) -> Result<()> {
+        let (Some(since), Some(_), None) = (since, self.bound(any), any) else { return Ok(()) };
+        let (config, tighten) = (&self.session.config, &self.launch.tighten);
+        names::check_age(config, tighten, spec, (since, self.ages.now()))?.iter().for_each(|note| ui::note(note));
         Ok(())
     }
 

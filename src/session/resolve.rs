@@ -154,6 +154,7 @@ impl Resolving<'_> {
         let any = self.ages.any(spec)?;
         let release = npm::resolve(&self.client, settings, registry, npm, self.ages.bound(any.as_ref()))?;
         self.ages.judge(spec, &release.pinned, &release.dated, any.as_ref())?;
+        self.ages.judge_name(spec, release.since, any.as_ref())?;
         Ok(release)
     }
 
@@ -188,6 +189,7 @@ impl Resolving<'_> {
         let bound = self.ages.bound(any.as_ref());
         let release = pypi::resolve(&self.client, &self.session.settings, wishes, pypi, bound)?;
         self.ages.judge(spec, &release.pinned, &release.dated, any.as_ref())?;
+        self.ages.judge_name(spec, release.since, any.as_ref())?;
         Ok(release)
     }
 

@@ -165,11 +165,22 @@ pub fn npm(lane: &'static Lane) {
     assert!(plan["packages"] == json!(["@acme/aged@2.0.0"]) && is_of_age(&plan["cutoff"], HOUR), "{plan}");
     user.home.configure_ages("");
 
+    // A name that nobody had a month ago is no strict one, whatever its release's age.
+    let new = "@acme/aged is a new name: its first release is 10 days old";
+    let strict = ["--safe-level=strict", "-y", "@acme/aged@1.0.0"];
+    let done = user.start("npx-safe", &strict).ended(126);
+    let accept = "[packages] accept = [\"npm:@acme/aged\"]";
+    assert!(done.stderr.contains(new) && done.stderr.contains(accept), "{}", done.words());
+    user.home.configure_ages(&format!("level = \"strict\"\n{}\n", accept.replacen(' ', "\n", 1)));
+    assert_eq!(user.plan(&line("@acme/aged@1.0.0"))["packages"], json!(["@acme/aged@1.0.0"]));
+    user.home.configure_ages("");
+
     // By default the newest that is old enough, and so of what it needs.
     let done = user.start("npx-safe", &["-y", "@acme/aged"]).ok();
     assert_eq!(done.text(), "aged 1.0.0 deep 1.0.0\n", "{}", done.words());
     let note = done.stderr.lines().find(|line| line.contains("2.0.0")).unwrap_or_else(|| panic!("{}", done.words()));
     assert!(note.contains("2 hours old") && note.contains(&hint) && note.contains("jitbox rm"), "{note}");
+    assert!(done.stderr.contains(new), "{}", done.words());
     let plan = user.plan(&line("@acme/aged"));
     assert!(plan["locked"] == true && is_of_age(&plan["cutoff"], 3 * DAY), "{plan}");
     assert!(plan["cutoff_why"].as_str().unwrap().contains("level standard"), "{plan}");

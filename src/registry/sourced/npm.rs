@@ -69,6 +69,7 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &NpmSpec, source: &Source) -> Result
         deprecated: None,
         has_install_script: found.manifest.has_install_script,
         dated: Dated::Unasked,
+        since: None,
     };
     Ok(Package { release, archive, note })
 }

@@ -63,7 +63,14 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
             let pinned = PinnedPackage::sourced(Ecosystem::Pypi, pinned.0, pinned.1, &spec.extras, fetched.source);
             let make = Make::Wheel(Archive { name: file.clone(), bytes });
             let pinned = pinned.made_into(&file);
-            let release = PypiRelease { pinned, requires_python: None, has_wheel: true, python, dated: Dated::Unasked };
+            let release = PypiRelease {
+                pinned,
+                requires_python: None,
+                has_wheel: true,
+                python,
+                dated: Dated::Unasked,
+                since: None,
+            };
             return Ok(Project { release, make });
         }
         if ![".tar.gz", ".tgz"].iter().any(|end| name.to_ascii_lowercase().ends_with(end)) {
@@ -101,7 +108,7 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
     let version = found.version.unwrap_or_else(|| "0".to_owned());
     let pinned = PinnedPackage::sourced(Ecosystem::Pypi, found.name, version, &spec.extras, fetched.source);
     let requires_python = found.requires_python;
-    let release = PypiRelease { pinned, requires_python, has_wheel: false, python, dated: Dated::Unasked };
+    let release = PypiRelease { pinned, requires_python, has_wheel: false, python, dated: Dated::Unasked, since: None };
     Ok(Project { release, make })
 }
 
