@@ -6,6 +6,8 @@
 //! runtime = "runsc"            # another OCI runtime, by its name or absolute path; default: the engine's own
 //! network = "none"             # none (default) or open
 //! level = "standard"           # relaxed, standard (default) or strict: what is given without a grant
+//! updates = "say"              # what is newer is looked for once a day, beside a running program, and said (default);
+//!                              # "take": at the first start of a day, and taken; "off": not looked for
 //!
 //! [env]
 //! pass = ["GITHUB_TOKEN"]      # variables that every program gets; default: none
@@ -69,6 +71,8 @@ pub struct Config {
     pub network: Network,
     /// What a package gets without a grant.
     pub level: Level,
+    /// What is done about newer versions.
+    pub updates: Updates,
     /// Variables of the environment.
     pub env: EnvConfig,
     /// Base images.
@@ -116,6 +120,19 @@ pub enum Network {
     None,
     /// Everything that the engine's own network reaches.
     Open,
+}
+
+/// What is done about newer versions, once a day.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Updates {
+    /// They are looked for while a program runs, and said.
+    #[default]
+    Say,
+    /// They are taken when a program is to be started.
+    Take,
+    /// Nothing.
+    Off,
 }
 
 /// Variables of the environment.

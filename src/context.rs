@@ -138,7 +138,12 @@ impl Context {
 
     /// Where the user's settings for us are: `$XDG_CONFIG_HOME/jitbox`.
     pub fn config_dir(&self) -> PathBuf {
-        self.xdg("XDG_CONFIG_HOME", ".config").join("jitbox")
+        self.config_home().join("jitbox")
+    }
+
+    /// Where the user's settings for all programs are: `$XDG_CONFIG_HOME`.
+    pub fn config_home(&self) -> PathBuf {
+        self.xdg("XDG_CONFIG_HOME", ".config")
     }
 
     /// Where our records are: `$XDG_DATA_HOME/jitbox`.

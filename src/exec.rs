@@ -85,14 +85,12 @@ impl Cmd {
         self.spawned(tokio::process::Command::from(command).spawn())
     }
 
-    /// Starts our own program under `name`, with `held` as its standard input, and returns the
-    /// reading end of its standard output. It is not waited for.
-    pub fn start_keeper(&self, name: &str, held: OwnedFd) -> Result<std::process::ChildStdout> {
+    /// Starts our own program under `name`, with `held` as its standard input and a pipe as its standard output.
+    pub fn start_own(&self, name: &str, held: OwnedFd) -> Result<std::process::Child> {
         let mut command = self.command();
         command.arg0(name);
         command.stdin(Stdio::from(held)).stdout(Stdio::piped()).stderr(Stdio::null());
-        let stdout = self.spawned(command.spawn())?.stdout;
-        stdout.ok_or_else(|| Error::failed("the keeper has no standard output"))
+        self.spawned(command.spawn())
     }
 
     /// The same command with more environment.

@@ -9,6 +9,7 @@ mod known;
 pub mod local;
 mod look;
 mod make;
+pub mod newer;
 mod probe;
 mod program;
 pub mod project;
@@ -107,6 +108,7 @@ impl<'a> Session<'a> {
         policy::lines::check(&self.config, launch)?;
         let request = self.request(launch)?;
         if let Some(record) = boxes::find(&self.layout, &request)? {
+            let record = self.newest(record)?;
             return self.up_to_date(launch, record);
         }
         let waiting = || ui::note("waiting for another start that makes the same box");

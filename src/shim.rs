@@ -15,7 +15,7 @@ use crate::launch::{self, Launch, Launcher, Request};
 use crate::policy::Policy;
 use crate::policy::mounts::Mounted;
 use crate::policy::reason::Reason;
-use crate::session::{self, Session, project};
+use crate::session::{self, Session, newer, project};
 use crate::state::boxes::{self, BoxRecord};
 use crate::state::told;
 use crate::supervise::{self, keeper};
@@ -24,8 +24,8 @@ use crate::{cli, ending, ui};
 /// Runs the shim for `launcher`.
 pub fn main(launcher: Launcher) -> ExitCode {
     let context = Context::read();
-    if called_as_keeper(&context) {
-        return if keeper::keep().is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if let Some(done) = called_as_another(&context) {
+        return done;
     }
     ui::speak_as(launcher.shim());
     trace_if_asked(&context);
@@ -39,9 +39,14 @@ pub fn trace_if_asked(context: &Context) {
     }
 }
 
-/// Whether we were started to be the keeper.
-pub fn called_as_keeper(context: &Context) -> bool {
-    context.program == keeper::NAME
+/// What came of the work that our own program was started for under another name, if it was.
+pub fn called_as_another(context: &Context) -> Option<ExitCode> {
+    let done = match context.program.to_str()? {
+        keeper::NAME => keeper::keep(),
+        newer::NAME => newer::look(context),
+        _ => return None,
+    };
+    Some(if done.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs the line that was given to the shim for `launcher`; the exit code is the program's own.
@@ -103,7 +108,9 @@ fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> 
     let policy = session.decide(launch, Some(&record), answer)?;
     announce(&session, launch, &record, &policy)?;
     note_failure(log.start(launch, &record, &policy, &session.engine));
+    let lookout = session.look_out(launch, &record);
     let outcome = session.run(launch, &record, &policy)?;
+    drop(lookout);
     look_back(&session, launch, &record, &policy, outcome.end)?;
     let line = ending::line(&outcome, &policy.limits, policy.idle, &Config::path(context));
     line.iter().for_each(|line| ui::note(line));

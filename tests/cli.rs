@@ -1,5 +1,6 @@
 //! The commands, what they say, and how they end.
 
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -14,6 +15,7 @@ pub const PLAIN: &[(&str, fn())] = &[
     ("cli::refusals", refusals),
     ("cli::help_and_version", help_and_version),
     ("cli::settings", settings),
+    ("cli::timer", timer),
     ("cli::engine_missing", engine_missing),
 ];
 
@@ -38,6 +40,32 @@ fn alone(home: &Path, program: &str, args: &[&str]) -> Command {
     let mut command = Command::new(binary(program));
     command.args(args).env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin").current_dir(home);
     command
+}
+
+/// The user's timer: written, written again, removed; other timers and the folder stay as they are.
+fn timer() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join(".config/systemd/user");
+    std::fs::create_dir_all(&dir).unwrap();
+    let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    std::fs::set_permissions(&dir, std::fs::Permissions::from_mode(0o755)).unwrap();
+    std::fs::write(dir.join("other.timer"), "").unwrap();
+    let jitbox = |args: &[&str]| run(alone(home.path(), "jitbox", &[&["update"], args].concat()), b"");
+    let text = |name: &str| std::fs::read_to_string(dir.join(name)).unwrap();
+    for (word, often) in [("--install-timer=weekly", "weekly"), ("--install-timer", "daily")] {
+        let done = jitbox(&[word]).ok();
+        assert!(done.stderr.contains("systemctl --user enable --now jitbox-update.timer"), "{}", done.words());
+        assert!(text("jitbox-update.timer").contains(&format!("OnCalendar={often}\n")));
+    }
+    let command =
+        format!("ExecStart=:\"{}\" update --all\n", Path::new(binary("jitbox")).canonicalize().unwrap().display());
+    assert!(text("jitbox-update.service").contains(&command), "{}", text("jitbox-update.service"));
+    assert_eq!(mode(&dir), 0o755);
+    jitbox(&["--remove-timer"]).ok();
+    let left: Vec<_> = std::fs::read_dir(&dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["other.timer"]);
+    assert!(jitbox(&["--remove-timer"]).ended(1).stderr.contains("--install-timer"));
+    jitbox(&["--install-timer", "--all"]).ended(2);
 }
 
 fn plan_offline() {

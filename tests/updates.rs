@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::Case;
 use crate::support::dice::Dice;
-use crate::support::lane::nothing_left;
+use crate::support::lane::{nothing_left, processes};
 use crate::support::mcp::Client;
 use crate::support::npm::Registry;
-use crate::support::{Carrier, Done, Home, Lane, run};
+use crate::support::{Carrier, Done, Home, Lane, run, wait_for};
 
 pub const CASES: &[Case] = &[
     Case::new("there_and_back", there_and_back)
@@ -20,6 +20,8 @@ pub const CASES: &[Case] = &[
     Case::new("failed", failed).on(|lane| lane.name == "podman"),
     Case::new("pruned", pruned)
         .on(|lane| ["docker", "docker-buildkit", "podman", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
+    Case::new("said", said).on(|lane| lane.name == "podman-rootless"),
+    Case::new("taken", taken).on(|lane| lane.name == "podman"),
     Case::new("killed", |lane| killed(lane, 5)).on(|lane| lane.name == "podman"),
     Case::new("killed_often", |lane| killed(lane, 100)).by_hand().on(|lane| lane.name == "podman"),
 ];
@@ -237,6 +239,100 @@ fn pruned(lane: &'static Lane) {
     assert_eq!((&all["boxes"], &all["kept"]), (&json!([NAME]), &json!([])), "{all}");
     assert!(!made.iter().any(is_there) && package.home.records().is_empty(), "{made:?}");
     assert_eq!(package.version(), "2.0.0");
+    package.home.remove_boxes();
+}
+
+/// As if the box had been made, and newer versions looked for, two days ago.
+fn grow_old(home: &Home) {
+    for path in home.records() {
+        let mut record: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        record["created"] = (record["created"].as_u64().unwrap() - 2 * 86_400).into();
+        std::fs::write(path, record.to_string()).unwrap();
+    }
+    let told = std::fs::read_dir(home.data().join("told")).into_iter().flatten().flatten();
+    for mark in told.filter(|entry| entry.file_name().to_str().unwrap().ends_with("-newer.json")) {
+        std::fs::remove_file(mark.path()).unwrap();
+    }
+}
+
+/// What is newer is said once a day while the server runs, and nothing is done about it.
+fn said(lane: &'static Lane) {
+    const NAME: &str = "mcp-moons";
+    let mut package = Package::new(lane, NAME);
+    package.home.configure("updates = \"say\"\n");
+    let publish = |package: &mut Package, version: &str| {
+        package.publish(version, &server(version, &json!([tool("version", "Tells it")])), &json!({}));
+    };
+    publish(&mut package, "1.0.0");
+    assert_eq!(package.version(), "1.0.0");
+    publish(&mut package, "1.1.0");
+    let asked = |package: &Package| package.registry.web.requests().iter().filter(|one| one.contains(NAME)).count();
+    // What its client gets to read within so many seconds; the server is there all the time, and ends with its input.
+    let runs = |package: &Package, seconds: u64| {
+        let words = ["-y", "--registry", &package.registry.web.url, NAME];
+        let mut command = package.home.shim_with(&[&package.registry.no_proxy()], "npx-safe", words);
+        let log = package.home.dir.join("words");
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+        let mut child = command.spawn().unwrap();
+        let until = Instant::now() + Duration::from_secs(seconds);
+        let words = || std::fs::read_to_string(&log).unwrap();
+        while Instant::now() < until && !words().contains("newer:") {
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        drop(child.stdin.take());
+        assert!(child.wait().unwrap().success(), "{}", words());
+        let key = package.home.records()[0].file_stem().unwrap().to_str().unwrap().to_owned();
+        let command = format!("jitbox-newer\0{key}\0").into_bytes();
+        let looks = |pid: u32| std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words == command);
+        wait_for("the end of what looks for newer versions", || (!processes().into_iter().any(looks)).then_some(()));
+        words().split_inclusive('\n').filter(|line| line.contains("newer")).collect::<String>()
+    };
+    // One that was made today is not looked at, and one that ends soon has nobody to be told.
+    let before = asked(&package);
+    assert_eq!(runs(&package, 8), "");
+    grow_old(&package.home);
+    assert_eq!((package.version().as_str(), asked(&package)), ("1.0.0", before));
+
+    let line = format!(
+        "npx-safe: newer: {NAME} 1.0.0 → 1.1.0 (what is different: jitbox update --check {NAME}; to take it: jitbox update \
+         {NAME})\n"
+    );
+    assert_eq!(runs(&package, 60), line);
+    let after = asked(&package);
+    assert!(after > before);
+    assert_eq!((runs(&package, 8).as_str(), asked(&package)), ("", after), "once a day");
+    assert_eq!((package.version().as_str(), package.attempts().len()), ("1.0.0", 1));
+
+    // Nobody there is nothing to be said.
+    grow_old(&package.home);
+    package.registry.web.stop();
+    assert_eq!(runs(&package, 12), "");
+    package.home.remove_boxes();
+}
+
+/// Where the user wants it, the first start of a day takes what is newer. What can't be taken stops nothing.
+fn taken(lane: &'static Lane) {
+    const NAME: &str = "mcp-dawn";
+    let mut package = Package::new(lane, NAME);
+    package.home.configure("updates = \"take\"\n");
+    let publish = |package: &mut Package, version: &str, program: &str| {
+        package.publish(version, program, &json!({}));
+    };
+    let program = |version: &str| server(version, &json!([tool("version", "Tells it")]));
+    publish(&mut package, "1.0.0", &program("1.0.0"));
+    assert_eq!(package.version(), "1.0.0");
+    publish(&mut package, "1.1.0", &program("1.1.0"));
+    assert_eq!(package.version(), "1.0.0", "it was made today");
+    grow_old(&package.home);
+    assert_eq!(package.version(), "1.1.0");
+    publish(&mut package, "1.2.0", "process.exit(3)");
+    grow_old(&package.home);
+    let done = package.registry.start(&package.home, &[NAME]).ok();
+    assert!(done.stderr.contains("was not taken"), "{}", done.words());
+    assert_eq!((package.version().as_str(), package.attempts().len()), ("1.1.0", 3));
+    grow_old(&package.home);
+    package.registry.web.stop();
+    assert_eq!(package.version(), "1.1.0");
     package.home.remove_boxes();
 }
 

@@ -17,6 +17,7 @@ pub mod prune;
 mod reference;
 pub mod rm;
 pub mod state;
+mod timer;
 pub mod update;
 mod whom;
 
@@ -29,7 +30,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::context::Context;
 use crate::error::{Error, Kind, Result};
-use crate::launch::{self, Launcher, Request, tool, wrapper};
+use crate::launch::{self, Request, tool, wrapper};
 use crate::package::shown;
 use crate::session;
 use crate::{shim, ui};
@@ -213,8 +214,8 @@ fn commands() -> Vec<(String, clap::Command)> {
 /// Runs a management command.
 pub fn main() -> ExitCode {
     let context = Context::read();
-    if shim::called_as_keeper(&context) {
-        return shim::main(Launcher::Npx);
+    if let Some(done) = shim::called_as_another(&context) {
+        return done;
     }
     shim::trace_if_asked(&context);
     let argv = std::iter::once(OsString::from("jitbox")).chain(context.args.iter().cloned());

@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use super::ls;
+use super::timer::Often;
+use super::{ls, timer};
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::image::changes::Moved;
@@ -19,11 +20,19 @@ const SHOWN: usize = 300;
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// Names as `jitbox ls` shows them, or packages'
-    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "NAME", required_unless_present_any = ["all", "install_timer", "remove_timer"])]
+    #[arg(conflicts_with = "all")]
     names: Vec<String>,
     /// All boxes
     #[arg(long)]
     all: bool,
+    /// Write a timer of systemd's or launchd's that updates all boxes, `daily` or `weekly`
+    #[arg(long, value_name = "OFTEN", num_args = 0..=1, default_missing_value = "daily", require_equals = true)]
+    #[arg(conflicts_with_all = ["names", "all", "check", "accept", "json", "remove_timer"])]
+    install_timer: Option<Often>,
+    /// Remove it
+    #[arg(long, conflicts_with_all = ["names", "all", "check", "accept", "json"])]
+    remove_timer: bool,
     /// Only say what is newer; exit with 3 if something is
     #[arg(long)]
     check: bool,
@@ -40,6 +49,11 @@ const NEWER: u8 = 3;
 
 /// Updates the boxes. One that can't be is said, and the others are updated all the same.
 pub fn run(context: &Context, args: &Args) -> Result<ExitCode> {
+    match (args.install_timer, args.remove_timer) {
+        (Some(often), _) => return timer::install(context, often),
+        (None, true) => return timer::remove(context),
+        (None, false) => {}
+    }
     let session = Session::open(context)?;
     let records = match args.all {
         true => boxes::all(&session.layout)?,

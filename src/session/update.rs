@@ -176,7 +176,7 @@ impl Session<'_> {
 }
 
 /// The line that the box was made for, without its arguments.
-fn launch_of(record: &BoxRecord) -> Result<Launch> {
+pub(super) fn launch_of(record: &BoxRecord) -> Result<Launch> {
     let request = &record.request;
     if request.local.is_some() || !request.contents.is_empty() {
         return Err(Error::refused(format!("`{}` is of a folder of this machine", record.name()))

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Layout, attempts, store};
+use super::{Layout, attempts, store, told};
 use crate::digest;
 use crate::engine::Architecture;
 use crate::error::{Error, Result};
@@ -296,6 +296,7 @@ pub fn images(layout: &Layout, record: &BoxRecord) -> Result<Vec<String>> {
 pub fn forget(layout: &Layout, record: &BoxRecord) -> Result<()> {
     store::remove(&layout.box_record(&record.request.key()))?;
     store::remove(&layout.told(&record.request.key()))?;
+    store::remove(&layout.told(&told::newer(&record.request.key())))?;
     attempts::forget(layout, &record.request)?;
     store::remove_folder(&layout.compiled(&record.place()))?;
     store::remove_folder(&layout.archives(&record.request.key()))

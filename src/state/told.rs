@@ -23,16 +23,33 @@ const HOUR: Duration = Duration::from_secs(3600);
 
 /// Whether an hour has passed since `what` was said last. From `now` on it was said.
 pub fn is_due(layout: &Layout, what: &str, now: SystemTime) -> bool {
-    let path = layout.told(what);
-    let now = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let last = store::read::<u64>(layout, &path).ok().flatten();
-    // A clock that was set back would else silence it for long.
-    let silent = |last: u64| (last..last.saturating_add(HOUR.as_secs())).contains(&now.as_secs());
-    if last.is_some_and(silent) {
-        return false;
+    let is_due = !lately(layout, what, HOUR, now);
+    if is_due {
+        mark(layout, what, now);
     }
-    let _ = store::write(&path, &now.as_secs());
-    true
+    is_due
+}
+
+/// Whether `what` was said, or done, within this time before `now`.
+pub fn lately(layout: &Layout, what: &str, span: Duration, now: SystemTime) -> bool {
+    let now = seconds(now);
+    let last = store::read::<u64>(layout, &layout.told(what)).ok().flatten();
+    // A clock that was set back would else silence it for long.
+    last.is_some_and(|last| (last..last.saturating_add(span.as_secs())).contains(&now))
+}
+
+/// From `now` on it was. Not being able to remember that only repeats it.
+pub fn mark(layout: &Layout, what: &str, now: SystemTime) {
+    let _ = store::write(&layout.told(what), &seconds(now));
+}
+
+fn seconds(now: SystemTime) -> u64 {
+    now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
+}
+
+/// What it is called that newer versions of the box of this key were looked for.
+pub fn newer(key: &str) -> String {
+    format!("{key}-newer")
 }
 
 #[cfg(test)]

@@ -80,7 +80,8 @@ impl Keeper {
         let mut text = serde_json::to_vec(tasks).doing(doing)?;
         text.push(b'\n');
         let (held, ours) = std::io::pipe().doing(doing)?;
-        let ready = Cmd::new(&own_program()?, Vec::new(), Vec::new()).start_keeper(NAME, held.into())?;
+        let child = Cmd::new(&own_program()?, Vec::new(), Vec::new()).start_own(NAME, held.into())?;
+        let ready = child.stdout.ok_or_else(|| Error::failed("the keeper has no standard output"))?;
         let mut ours = File::from(std::os::fd::OwnedFd::from(ours));
         ours.write_all(&text).doing(doing)?;
         // It has looked at the terminal before we change it.
@@ -101,7 +102,7 @@ impl Keeper {
 
 /// The running program: by its open file where that can be named, so that an upgrade in the
 /// meantime does not matter.
-fn own_program() -> Result<PathBuf> {
+pub fn own_program() -> Result<PathBuf> {
     let open = Path::new("/proc/self/exe");
     if open.exists() {
         return Ok(open.to_owned());

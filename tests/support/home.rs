@@ -122,7 +122,7 @@ impl Home {
     }
 
     /// Writes `config.toml`. What it does not say, but every test's has: releases may be of every age, since the tests'
-    /// own registries publish theirs now; nobody on the internet is asked about packages; and gvisor's runtime.
+    /// own registries publish theirs now; nobody on the internet is asked about packages, now or later; and gvisor's runtime.
     pub fn configure(&self, text: &str) {
         let mut settings: toml::Table = text.parse().unwrap();
         let packages = settings.entry("packages").or_insert(toml::Table::new().into()).as_table_mut().unwrap();
@@ -138,6 +138,7 @@ impl Home {
     fn settle(&self, mut settings: toml::Table) {
         let packages = settings.entry("packages").or_insert(toml::Table::new().into()).as_table_mut().unwrap();
         packages.entry("osv").or_insert("off".into());
+        settings.entry("updates").or_insert("off".into());
         if self.lane.is_gvisor() {
             settings.entry("runtime").or_insert("/usr/local/bin/runsc-jitbox".into());
         }
