@@ -23,8 +23,8 @@ pub mod update;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-use std::time::Duration;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
 
 use jitbox_guest::protocol::{Launch as Program, Stdio};
 
@@ -47,7 +47,7 @@ use crate::registry::settings::Settings;
 use crate::state::attempts::Why;
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::grants::Grants;
-use crate::state::{Layout, lock, runs, store};
+use crate::state::{Layout, lock, runs, store, told};
 use crate::supervise::{self, Job, Outcome};
 use crate::{recipe, ui};
 
@@ -303,7 +303,19 @@ impl<'a> Session<'a> {
             mcp: record.mcp,
             terminal: self.context.terminals.all(),
             idle: policy.idle,
+            unreached: &|| self.say_unreached(launch, record),
         })
+    }
+
+    /// Says that a program wants a network and has none, at most once an hour for each box.
+    fn say_unreached(&self, launch: &Launch, record: &BoxRecord) {
+        if !told::is_due(&self.layout, &told::unreached(&record.request.key()), SystemTime::now()) {
+            return;
+        }
+        let command = self.grantee(launch, Some(record)).ok();
+        let command = command.and_then(|grantee| grantee.named.command("--net", Path::new("open")));
+        let allow = command.map(|command| format!(" (to let it reach everything: {command})")).unwrap_or_default();
+        ui::note(&format!("{} tried to reach a network, and its box has none{allow}", record.name()));
     }
 
     /// The byte code of the line's program, where there is some that its box can read.

@@ -15,6 +15,7 @@ pub const CASES: &[Case] = &[
     Case::new("process_outside", process_outside).on(|lane| !lane.is_gvisor()),
     Case::new("files", files),
     Case::new("network", network),
+    Case::new("network_missed", network_missed),
     Case::new("environment", environment),
     Case::new("secrets", secrets),
     Case::new("limits", limits).on(|lane| !lane.is_gvisor()),
@@ -161,6 +162,53 @@ fn network(lane: &'static Lane) {
         text.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.trim()).collect();
     assert_eq!(devices, ["lo"], "{text}");
     assert!(text.contains("refused"), "{text}");
+}
+
+/// Whoever looks for a network where there is none is told of, while it runs, with the command that gives it one.
+fn network_missed(lane: &'static Lane) {
+    let home = warmed(lane);
+    let start = |script: &str| {
+        let mut command = home.shim("npx-safe", ["-y", "-p", "cowsay", "node", "-e", script]);
+        let child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn();
+        let mut child = child.unwrap();
+        let said = collect(child.stderr.take().unwrap());
+        (child, said)
+    };
+    // What was said until the program, whose input ends then, was gone.
+    let end = |(mut child, said): (Child, Collecting)| {
+        drop(child.stdin.take());
+        assert!(wait(&mut child, PATIENCE).is_some_and(|status| status.success()));
+        String::from_utf8_lossy(&said.take(PATIENCE)).into_owned()
+    };
+    let stays = |what: &str| format!("{what}; process.stdin.resume()");
+    let by_name = stays("fetch('http://box.example').catch(() => {})");
+    let by_number = "require('node:net').connect(9, '192.0.2.1').on('error', () => process.exit())";
+    let word = "cowsay tried to reach a network, and its box has none";
+
+    // The loopback is there.
+    let own = "const s = require('node:net').createServer((c) => c.end()).listen(7777, '127.0.0.1', () => \
+               require('node:net').connect(7777, '127.0.0.1').on('close', () => s.close()))";
+    assert!(!end(start(own)).contains(word));
+
+    let running = start(&by_name);
+    wait_for("what the program misses", || String::from_utf8_lossy(&running.1.so_far()).contains(word).then_some(()));
+    let said = end(running);
+    assert_eq!(said.matches(word).count(), 1, "{said}");
+    assert!(!end(start(by_number)).contains(word), "it was said a moment ago");
+    if !lane.is_gvisor() {
+        // gVisor counts datagrams only.
+        home.forget_told();
+        assert!(end(start(by_number)).contains(word), "one that ends at once");
+    }
+    home.forget_told();
+    // What it says to type lets it.
+    let allow = said.split_once("(to let it reach everything: jitbox ").and_then(|(_, rest)| rest.rsplit_once(')'));
+    let mut words = shell_words::split(allow.unwrap_or_else(|| panic!("{said}")).0).unwrap();
+    assert_eq!(words[..3], ["allow", "--net", "open"], "of this very line, since node is not cowsay's own command");
+    run(home.shim("jitbox", &words), b"").ok();
+    assert!(!end(start(&by_name)).contains(word), "it has one");
+    words[0] = "deny".to_owned();
+    run(home.shim("jitbox", &words), b"").ok();
 }
 
 fn environment(lane: &'static Lane) {

@@ -367,11 +367,17 @@ fn malformed() {
 fn watch() {
     // It looks at the whole of /proc, so here every limit is broken already.
     let mut guest = Guest::start(&Native, Way::Socket);
-    guest.tell(&ToGuest::Launch(Launch { watch: Watch { memory: 1, pids: 0 }, ..shell("sleep 60") }));
+    guest.tell(&ToGuest::Launch(Launch {
+        watch: Watch { memory: 1, pids: 0, ..Watch::default() },
+        ..shell("sleep 60")
+    }));
     assert!(matches!(guest.rest().2, Some(End::OverMemory(_))));
     assert_eq!(guest.code(), Some(137));
     let mut guest = Guest::start(&Native, Way::Socket);
-    guest.tell(&ToGuest::Launch(Launch { watch: Watch { memory: 0, pids: 1 }, ..shell("sleep 60") }));
+    guest.tell(&ToGuest::Launch(Launch {
+        watch: Watch { memory: 0, pids: 1, ..Watch::default() },
+        ..shell("sleep 60")
+    }));
     assert!(matches!(guest.rest().2, Some(End::OverPids(_))));
 }
 

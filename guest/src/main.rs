@@ -5,6 +5,7 @@
 mod child;
 mod link;
 mod mounts;
+mod network;
 mod serve;
 mod usage;
 mod watch;

@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// Both sides must be of one version; the image holds the guest that its shim was built with.
-pub const VERSION: u16 = 2;
+pub const VERSION: u16 = 3;
 
 /// The longest message into the box. A launch carries argv and environment, which Linux itself
 /// bounds at a quarter of the stack limit (execve(2)), 2 MiB by default.
@@ -50,13 +50,15 @@ pub enum Stdio {
     },
 }
 
-/// What the guest watches because the engine can't enforce it. Zero: not watched.
+/// What the guest watches: limits because the engine can't enforce them. Zero: not watched.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Watch {
     /// Bytes of memory of all processes together.
     pub memory: u64,
     /// Number of processes and threads.
     pub pids: u64,
+    /// Whether somebody tries to reach a network: there is none.
+    pub network: bool,
 }
 
 /// A host path in the box, and what the shim saw there when it was decided that the program gets
@@ -74,7 +76,7 @@ pub struct Mounted {
 }
 
 impl Watch {
-    /// Whether there is anything to watch.
+    /// Whether there is a limit to watch.
     pub fn anything(self) -> bool {
         self.memory > 0 || self.pids > 0
     }
@@ -184,6 +186,8 @@ pub enum FromGuest {
     Eof(Stream),
     /// This many more bytes of standard input may be sent.
     Credit(u32),
+    /// Somebody in the box tried to reach a network. Sent once, and only if it is watched.
+    Unreached,
     /// The program is gone, and all else in the box with it. The last message.
     End(End, Usage),
 }
@@ -381,6 +385,7 @@ impl Message for ToGuest {
                 out.u32(launch.grace_ms);
                 out.u64(launch.watch.memory);
                 out.u64(launch.watch.pids);
+                out.u8(launch.watch.network.into());
                 out.u32(launch.mounts.len() as u32);
                 for mount in &launch.mounts {
                     out.bytes(&mount.path);
@@ -428,7 +433,7 @@ impl Message for ToGuest {
                     _ => return None,
                 },
                 grace_ms: body.u32()?,
-                watch: Watch { memory: body.u64()?, pids: body.u64()? },
+                watch: Watch { memory: body.u64()?, pids: body.u64()?, network: body.u8()? != 0 },
                 mounts: body.mounts()?,
             }),
             2 => Self::Signal(body.u32()? as i32),
@@ -466,6 +471,7 @@ impl Message for FromGuest {
                 out.u8(0x85);
                 out.u32(*n);
             }
+            Self::Unreached => out.u8(0x87),
             Self::End(end, usage) => {
                 out.u8(0x86);
                 let (kind, value) = match *end {
@@ -515,6 +521,7 @@ impl Message for FromGuest {
                 };
                 Self::End(end, usage)
             }
+            0x87 => Self::Unreached,
             _ => return None,
         })
     }
@@ -534,7 +541,7 @@ mod tests {
             cwd: b"/state".to_vec(),
             stdio: Stdio::Terminal { rows: 24, columns: 80 },
             grace_ms: 2000,
-            watch: Watch { memory: 1, pids: 2 },
+            watch: Watch { memory: 1, pids: 2, network: true },
             mounts: vec![Mounted { path: b"/x".to_vec(), device: 1, inode: u64::MAX, writable: true }],
         }
     }
@@ -565,6 +572,7 @@ mod tests {
         both_ways(FromGuest::Data(Stream::Stdout, b"y".to_vec()));
         both_ways(FromGuest::Eof(Stream::Stderr));
         both_ways(FromGuest::Credit(9));
+        both_ways(FromGuest::Unreached);
         for end in [
             End::Exited(255),
             End::Signaled(9),

@@ -15,6 +15,7 @@ use nix::unistd::{Pid, getpid, pipe2};
 
 use crate::child;
 use crate::link::Link;
+use crate::network::Lookout;
 use crate::{mounts, usage, watch};
 
 /// How long the other side may take to read how the program ended.
@@ -79,6 +80,8 @@ struct Program {
     watch: Watch,
     /// When to look whether the limits are kept.
     next_look: Instant,
+    /// Looks whether somebody tries to reach a network, until somebody did.
+    lookout: Option<Lookout>,
     /// The most memory that a look has found.
     most_memory: u64,
     grace: Duration,
@@ -100,6 +103,7 @@ impl Program {
             outputs: [None, None],
             watch: launch.watch,
             next_look: Instant::now(),
+            lookout: launch.watch.network.then(Lookout::new),
             most_memory: 0,
             grace: Duration::from_millis(launch.grace_ms.into()),
             end: None,
@@ -175,7 +179,9 @@ impl Program {
             }
             self.collect(&mut link, ready.outputs);
             self.look();
+            self.look_out(&mut link, false);
         }
+        self.look_out(&mut link, true);
         let end = self.end.unwrap_or(End::Signaled(Signal::SIGKILL as i32));
         link.send(&FromGuest::End(end, usage::of_the_box(self.most_memory)));
         link.wait_until_read(LAST_WORDS);
@@ -216,6 +222,13 @@ impl Program {
         if let Some(over) = seen.over(self.watch) {
             self.kill_everything();
             self.end = Some(over);
+        }
+    }
+
+    fn look_out(&mut self, link: &mut Link, last: bool) {
+        if self.lookout.as_mut().is_some_and(|lookout| lookout.found(last)) {
+            self.lookout = None;
+            link.send(&FromGuest::Unreached);
         }
     }
 
@@ -367,15 +380,13 @@ impl Program {
     }
 
     fn timeout(&self) -> PollTimeout {
-        if let Some(deadline) = self.deadline {
-            let left = deadline.saturating_duration_since(Instant::now());
+        let look = self.watch.anything().then_some(self.next_look);
+        let look_out = self.lookout.as_ref().map(Lookout::next);
+        let next = self.deadline.or_else(|| [look, look_out].into_iter().flatten().min());
+        next.map_or(PollTimeout::NONE, |next| {
+            let left = next.saturating_duration_since(Instant::now());
             PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
-        } else if self.watch.anything() {
-            let left = self.next_look.saturating_duration_since(Instant::now());
-            PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)
-        } else {
-            PollTimeout::NONE
-        }
+        })
     }
 }
 

@@ -160,7 +160,7 @@ pub struct Policy {
     pub limits: Limits,
     /// Why.
     pub limits_why: BTreeMap<&'static str, Reason>,
-    /// Limits that the guest keeps because the engine can't.
+    /// Limits that the guest keeps because the engine can't; and it says if a network is missed.
     #[serde(skip)]
     pub watch: Watch,
     /// For how long its streams may be silent.
@@ -258,6 +258,7 @@ pub fn decide(asked: Asked<'_>) -> Policy {
         watch: Watch {
             memory: if enforces.memory { 0 } else { limits.memory },
             pids: if enforces.pids { 0 } else { limits.pids },
+            network: network == Network::None,
         },
         keeps: asked.keeps,
         tmpfs: tmpfs(asked.engine, asked.config.limits.tmp, asked.keeps),

@@ -96,6 +96,6 @@ impl Session<'_> {
             mounts: Vec::new(),
         };
         let (engine, layout, carrier) = (&self.engine, &self.layout, self.carrier());
-        Ok(Job { engine, layout, plan, launch, carrier, mcp: false, terminal: false, idle: None })
+        Ok(Job { engine, layout, plan, launch, carrier, mcp: false, terminal: false, idle: None, unreached: &|| {} })
     }
 }

@@ -12,6 +12,7 @@
 //! locks/KEY           held while a box is built
 //! told/KEY.json       what was said about one box, and is not said again
 //! told/KEY-newer.json when newer versions of it were looked for
+//! told/KEY-network.json when it was said that its program wants a network
 //! told/osv.json       when it was said that nobody can be asked about malware
 //! volumes/NAME.json   one volume of an engine, in which a package keeps its files
 //! seccomp/HASH.json   the seccomp profile, as a file for the engines to read

@@ -52,6 +52,11 @@ pub fn newer(key: &str) -> String {
     format!("{key}-newer")
 }
 
+/// What it is called that the program in the box of this key wanted a network.
+pub fn unreached(key: &str) -> String {
+    format!("{key}-network")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

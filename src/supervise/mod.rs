@@ -61,6 +61,8 @@ pub struct Job<'a> {
     pub terminal: bool,
     /// It is ended when its streams have been silent for so long. Not on a terminal.
     pub idle: Option<Duration>,
+    /// Is done when somebody in the box tried to reach a network, and there is none.
+    pub unreached: &'a dyn Fn(),
 }
 
 /// How a start went.
@@ -144,6 +146,9 @@ struct Supervisor<'a> {
     silenced: bool,
     last_byte: Instant,
     boot_id: String,
+    unreached: &'a dyn Fn(),
+    /// That has happened, and is to be told when the terminal is as it was.
+    missed: bool,
     streams: Streams,
     /// Chunks of our input, on the stream carrier.
     input: Option<mpsc::Receiver<Vec<u8>>>,
@@ -196,6 +201,8 @@ impl<'a> Supervisor<'a> {
             silenced: false,
             last_byte: Instant::now(),
             boot_id: started.boot_id,
+            unreached: job.unreached,
+            missed: false,
             input: None,
             credit: WINDOW,
             ended: None,
@@ -299,6 +306,9 @@ impl<'a> Supervisor<'a> {
             writer.finish();
         }
         drop(self.terminal.take());
+        if self.missed {
+            (self.unreached)();
+        }
         if let Some(keeper) = self.keeper.take() {
             keeper.finish();
         }
@@ -335,6 +345,8 @@ impl<'a> Supervisor<'a> {
             // The writer goes on until its queue is empty.
             FromGuest::Eof(_) => {}
             FromGuest::Credit(n) => self.credit = self.credit.saturating_add(n).min(WINDOW),
+            FromGuest::Unreached if self.terminal.is_some() => self.missed = true,
+            FromGuest::Unreached => (self.unreached)(),
             FromGuest::End(end, usage) => return Ok(Some((end, usage))),
             FromGuest::Hello { .. } => return Err(broken()),
         }

@@ -350,6 +350,11 @@ impl Home {
         }
     }
 
+    /// What was said once may be said again.
+    pub fn forget_told(&self) {
+        let _ = std::fs::remove_dir_all(self.data().join("told"));
+    }
+
     /// `jitbox rm` of every box, with its image.
     pub fn remove_boxes(&self) {
         let listed = run(self.shim("jitbox", ["ls", "--json"]), b"");
