@@ -103,6 +103,20 @@ impl PackageSpec {
         }
     }
 
+    /// Whether it names one version of its registry, which nothing newer takes the place of.
+    pub fn is_exact(&self) -> bool {
+        use pep440_rs::Operator::{Equal, ExactEqual};
+        match self {
+            Self::Npm(spec) => matches!(spec.request, npm::NpmRequest::Version(_)),
+            Self::Pypi(spec) => match &spec.request {
+                pypi::PypiRequest::Specifiers(all) => {
+                    all.iter().any(|one| matches!(one.operator(), Equal | ExactEqual))
+                }
+                _ => false,
+            },
+        }
+    }
+
     /// The same, to be replaced by what was found there.
     pub fn source_mut(&mut self) -> Option<&mut Source> {
         match self {
@@ -246,6 +260,19 @@ impl fmt::Display for PinnedPackage {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn exact_versions() {
+        let npm = |text: &str| PackageSpec::Npm(npm::NpmSpec::parse(text).unwrap()).is_exact();
+        let pypi = |text: &str| PackageSpec::Pypi(pypi::PypiSpec::parse_command(text).unwrap()).is_exact();
+        assert!(npm("a@1.2.3") && pypi("a@1.2") && pypi("a==1.2"));
+        for open in ["a", "a@latest", "a@^1.2.3", "a@1.2"] {
+            assert!(!npm(open), "{open}");
+        }
+        for open in ["a", "a@latest", "a>=1.2", "a==1.*"] {
+            assert!(!pypi(open), "{open}");
+        }
+    }
 
     #[test]
     fn passwords_are_not_shown() {

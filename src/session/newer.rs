@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::error::Result;
 use crate::exec::Cmd;
 use crate::launch::Launch;
-use crate::package::{Ecosystem, PinnedPackage};
+use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::state::boxes::{self, BoxRecord};
 use crate::state::told;
 use crate::supervise::keeper;
@@ -37,8 +37,9 @@ impl Session<'_> {
     /// looked for is no reason to run nothing.
     pub fn look_out(&self, launch: &Launch, record: &BoxRecord) -> Option<Lookout> {
         let of_registries = launch.local.is_none() && launch.packages.iter().all(|spec| spec.source().is_none());
+        let is_open = of_registries && !launch.packages.iter().all(PackageSpec::is_exact);
         // A line of ours would be in the middle of a terminal's.
-        let may = self.config.updates == Updates::Say && of_registries && !self.context.terminals.all();
+        let may = self.config.updates == Updates::Say && is_open && !self.context.terminals.all();
         if !may || !self.is_due(record) {
             return None;
         }
