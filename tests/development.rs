@@ -81,6 +81,26 @@ fn serve(lane: &'static Lane, server: &Server, web: &Web) -> String {
     let shown = |words: &[String]| {
         shell_words::join(words).replace("'${dir}", "~/project'").replace("~/project''", "~/project")
     };
+    let environment: Vec<String> = server.env.iter().map(fill).collect();
+    let environment: Vec<&str> = environment.iter().map(String::as_str).collect();
+    let start = || {
+        let line = server.line[1..].iter().map(fill);
+        let mut client = Client::start(home.shim_with(&environment, &server.line[0], line));
+        client.noisy = server.noisy;
+        client
+    };
+    if server.grant.iter().any(|word| word == "--net") {
+        // Without the grant, jitbox says which one it is.
+        let mut client = start();
+        client.initialize();
+        let (tool, arguments, want) = &server.calls[0];
+        let arguments: Value = serde_json::from_str(&fill(&arguments.to_string())).unwrap();
+        let said = client.call(tool, arguments);
+        assert!(!said.contains(&fill(want)), "{tool}: {said}");
+        let words = client.finish().stderr;
+        let command = format!("jitbox allow {}", shell_words::join(&server.grant));
+        assert!(words.contains(&command), "{command}: {words}");
+    }
     if !server.grant.is_empty() {
         run(home.shim("jitbox", std::iter::once("allow".to_owned()).chain(server.grant.iter().map(fill))), b"").ok();
         let _ = writeln!(text, "$ jitbox allow {}", shown(&server.grant));
@@ -91,11 +111,7 @@ fn serve(lane: &'static Lane, server: &Server, web: &Web) -> String {
         if at == 1 && calls.is_empty() {
             break;
         }
-        let environment: Vec<String> = server.env.iter().map(fill).collect();
-        let environment: Vec<&str> = environment.iter().map(String::as_str).collect();
-        let mut client =
-            Client::start(home.shim_with(&environment, &server.line[0], server.line[1..].iter().map(fill)));
-        client.noisy = server.noisy;
+        let mut client = start();
         let answer = client.initialize();
         let tools = client.tools().len();
         if at == 0 {

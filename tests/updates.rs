@@ -287,12 +287,10 @@ fn said(lane: &'static Lane) {
         wait_for("the end of what looks for newer versions", || (!processes().into_iter().any(looks)).then_some(()));
         words().split_inclusive('\n').filter(|line| line.contains("newer")).collect::<String>()
     };
-    // One that was made today is not looked at, and one that ends soon has nobody to be told.
+    // One that was made today is not looked at.
     let before = asked(&package);
-    assert_eq!(runs(&package, 8), "");
+    assert_eq!((runs(&package, 8).as_str(), asked(&package)), ("", before));
     grow_old(&package.home);
-    assert_eq!((package.version().as_str(), asked(&package)), ("1.0.0", before));
-
     let line = format!(
         "npx-safe: newer: {NAME} 1.0.0 → 1.1.0 (what is different: jitbox update --check {NAME}; to take it: jitbox update \
          {NAME})\n"

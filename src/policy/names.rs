@@ -9,8 +9,8 @@ use crate::launch::Tighten;
 use crate::package::PackageSpec;
 use crate::registry::lookalike;
 
-/// How old a name is that nothing is said of, in days: most of those that were made to be taken for another, or for what
-/// a language model had made up, were found out sooner.
+/// How old a name is that nothing is said of, in days. Names that are made to be taken for another's, or for one that a
+/// language model had made up, are new.
 const KNOWN: u64 = 30;
 
 /// What is to be said about the names of a line whose box is not made yet; at level strict, the refusal.
