@@ -95,7 +95,7 @@ fn serve(lane: &'static Lane, server: &Server, web: &Web) -> String {
         client.initialize();
         let (tool, arguments, want) = &server.calls[0];
         let arguments: Value = serde_json::from_str(&fill(&arguments.to_string())).unwrap();
-        let said = client.call(tool, arguments);
+        let said = client.ask_anyway("tools/call", json!({ "name": tool, "arguments": arguments })).to_string();
         assert!(!said.contains(&fill(want)), "{tool}: {said}");
         let words = client.finish().stderr;
         let command = format!("jitbox allow {}", shell_words::join(&server.grant));
