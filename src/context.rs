@@ -6,6 +6,8 @@ use std::ffi::{OsStr, OsString};
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
+use crate::error::{Doing, Result};
+
 /// The environment as it was at the start.
 #[derive(Debug, Clone, Default)]
 pub struct Env(BTreeMap<OsString, OsString>);
@@ -49,6 +51,11 @@ impl Terminals {
     pub fn all(self) -> bool {
         self.stdin && self.stdout && self.stderr
     }
+}
+
+/// Where the running program is.
+pub fn own_path() -> Result<PathBuf> {
+    std::env::current_exe().doing(|| "can't find the running program".into())
 }
 
 /// Everything that a command knows about where it runs.

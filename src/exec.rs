@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::context::own_path;
 use crate::engine::Engine;
 use crate::error::{Doing, Error, Kind, Result};
 
@@ -42,6 +43,14 @@ impl Cmd {
     /// Any other program, with this environment and nothing else.
     pub fn new(program: &Path, args: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Self {
         Self { program: program.to_owned(), args, environment }
+    }
+
+    /// The running program itself: by its open file where that can be named, so that an upgrade in the meantime does
+    /// not matter.
+    pub fn own(args: Vec<OsString>, environment: Vec<(OsString, OsString)>) -> Result<Self> {
+        let open = Path::new("/proc/self/exe");
+        let program = if open.exists() { open.to_owned() } else { own_path()? };
+        Ok(Self::new(&program, args, environment))
     }
 
     /// The command as a person would type it.
@@ -85,7 +94,7 @@ impl Cmd {
         self.spawned(tokio::process::Command::from(command).spawn())
     }
 
-    /// Starts our own program under `name`, with `held` as its standard input and a pipe as its standard output.
+    /// Starts it under `name`, with `held` as its standard input and a pipe as its standard output.
     pub fn start_own(&self, name: &str, held: OwnedFd) -> Result<std::process::Child> {
         let mut command = self.command();
         command.arg0(name);

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use crate::context::Context;
+use crate::context::{Context, own_path};
 use crate::error::{Doing, Error, Result};
 use crate::state::store;
 use crate::ui;
@@ -56,7 +56,7 @@ pub fn remove(context: &Context) -> Result<ExitCode> {
 
 /// Our program under the name that stays the same when it is upgraded, if that leads to it.
 fn program(context: &Context) -> Result<PathBuf> {
-    let own = std::env::current_exe().doing(|| "can't find the running program".into())?;
+    let own = own_path()?;
     let named = context.env.get("PATH").and_then(|path| which::which_in("jitbox", Some(path), &context.cwd).ok());
     let is_own = |path: &PathBuf| path.canonicalize().is_ok_and(|real| Some(real) == own.canonicalize().ok());
     Ok(named.filter(is_own).unwrap_or(own))

@@ -17,7 +17,6 @@ use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::state::boxes::{self, BoxRecord};
 use crate::state::told;
-use crate::supervise::keeper;
 use crate::ui;
 
 /// The name under which our program looks for newer versions.
@@ -29,13 +28,10 @@ const DAY: Duration = Duration::from_hours(24);
 /// For how long a program runs before: its own start comes first.
 const AFTER: Duration = Duration::from_secs(5);
 
-/// Something that looks for newer versions; it ends with this.
-pub struct Lookout(#[expect(dead_code, reason = "its other end notices when it is closed")] PipeWriter);
-
 impl Session<'_> {
-    /// Looks for newer versions of a line's box while its program runs, and says which there are. That it can't be
-    /// looked for is no reason to run nothing.
-    pub fn look_out(&self, launch: &Launch, record: &BoxRecord) -> Option<Lookout> {
+    /// Looks for newer versions of a line's box while its program runs, and says which there are. What looks ends
+    /// when the pipe is closed. That it can't be looked for is no reason to run nothing.
+    pub fn look_out(&self, launch: &Launch, record: &BoxRecord) -> Option<PipeWriter> {
         let of_registries = launch.local.is_none() && launch.packages.iter().all(|spec| spec.source().is_none());
         let is_open = of_registries && !launch.packages.iter().all(PackageSpec::is_exact);
         // A line of ours would be in the middle of a terminal's.
@@ -46,15 +42,14 @@ impl Session<'_> {
         let (held, ours) = std::io::pipe().ok()?;
         let environment = self.context.env.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         let key = record.request.key().into();
-        let mut child =
-            Cmd::new(&keeper::own_program().ok()?, vec![key], environment).start_own(NAME, held.into()).ok()?;
+        let mut child = Cmd::own(vec![key], environment).ok()?.start_own(NAME, held.into()).ok()?;
         std::thread::spawn(move || {
             let said =
                 child.stdout.take().map(|stdout| BufReader::new(stdout).lines().map_while(std::result::Result::ok));
             said.into_iter().flatten().for_each(|line| ui::note(&line));
             let _ = child.wait();
         });
-        Some(Lookout(ours))
+        Some(ours)
     }
 
     /// Takes what is newer, where the user wants that at the first start of a day. What can't be taken is said, and the

@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{SigSet, Signal, killpg};
@@ -80,7 +79,7 @@ impl Keeper {
         let mut text = serde_json::to_vec(tasks).doing(doing)?;
         text.push(b'\n');
         let (held, ours) = std::io::pipe().doing(doing)?;
-        let child = Cmd::new(&own_program()?, Vec::new(), Vec::new()).start_own(NAME, held.into())?;
+        let child = Cmd::own(Vec::new(), Vec::new())?.start_own(NAME, held.into())?;
         let ready = child.stdout.ok_or_else(|| Error::failed("the keeper has no standard output"))?;
         let mut ours = File::from(std::os::fd::OwnedFd::from(ours));
         ours.write_all(&text).doing(doing)?;
@@ -98,16 +97,6 @@ impl Keeper {
     pub fn finish(mut self) {
         let _ = writeln!(self.0, "{DONE}");
     }
-}
-
-/// The running program: by its open file where that can be named, so that an upgrade in the
-/// meantime does not matter.
-pub fn own_program() -> Result<PathBuf> {
-    let open = Path::new("/proc/self/exe");
-    if open.exists() {
-        return Ok(open.to_owned());
-    }
-    std::env::current_exe().map_err(|e| Error::failed("can't find the running program").because(e))
 }
 
 /// The keeper's own life: reads its task, waits for the end of the pipe, undoes.
