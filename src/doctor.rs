@@ -7,7 +7,7 @@ mod hardening;
 use serde::Serialize;
 
 use self::checks::{
-    builder, carrier, carrier_check, cgroups, failed, fine, kernel_check, limits, records, runtimes, settings_check,
+    carrier, carrier_check, cgroups, failed, fine, kernel_check, limits, records, runtimes, settings_check,
     sockets, sub_ids,
 };
 use self::hardening::Property;
@@ -84,7 +84,7 @@ pub struct Row {
 /// One thing that was checked.
 #[derive(Debug, Serialize)]
 pub struct Check {
-    /// Its name, for programs: `settings`, `records`, `sockets`, `engine`, `limits`, `builder`,
+    /// Its name, for programs: `settings`, `records`, `sockets`, `engine`, `limits`,
     /// `carrier`, `kernel`, `runtimes`, `cgroups`, `sub-ids`, `box`.
     pub id: &'static str,
     /// What was checked, in words.
@@ -163,7 +163,7 @@ fn summary(survey: Survey, context: &Context, checks: &mut Vec<Check>) -> (Optio
     let kind = engine.kind.name();
     let detail = format!("{kind} {} at {} ({why})", engine.facts.version, engine.program.display());
     checks.push(fine("engine", "a container engine", detail));
-    checks.extend([limits(engine), builder(engine), carrier_check(engine), kernel_check(engine), runtimes(engine)]);
+    checks.extend([limits(engine), carrier_check(engine), kernel_check(engine), runtimes(engine)]);
     checks.extend(cgroups(context));
     checks.extend(sub_ids(context, engine));
     let (carrier, carrier_why) = carrier(engine);
@@ -250,7 +250,6 @@ impl Chosen {
             ("rootless", yes(facts.rootless)),
             ("remote", yes(facts.remote)),
             ("selinux", yes(facts.selinux)),
-            ("builder", format!("{:?}", facts.builder).to_ascii_lowercase()),
             ("carrier", self.carrier.to_owned()),
         ];
         all.into_iter()

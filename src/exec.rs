@@ -3,6 +3,8 @@
 //! One type holds the program, its arguments and its whole environment, so that what is shown
 //! and what is run cannot differ. Environment values are never shown.
 
+mod running;
+
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
@@ -16,6 +18,8 @@ use serde::{Deserialize, Serialize};
 use crate::context::own_path;
 use crate::engine::Engine;
 use crate::error::{Doing, Error, Kind, Result};
+
+pub use running::Running;
 
 /// How much of a program's complaints is kept.
 const MAX_OUTPUT: usize = 64 << 10;

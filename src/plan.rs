@@ -28,6 +28,8 @@ pub enum User {
     Nobody,
     /// [`BOX_ID`], which is the caller outside: mounted files are theirs.
     Mapped,
+    /// Whoever the container's files are to belong to: its root.
+    Root,
     /// The caller's own ids.
     Caller {
         /// User id.
@@ -85,7 +87,7 @@ pub struct Tmpfs {
 pub struct Limits {
     /// Bytes of memory; there is no swap on top.
     pub memory: u64,
-    /// Processors.
+    /// Processors; 0 for all that there are.
     pub cpus: f64,
     /// Processes and threads.
     pub pids: u64,
@@ -130,23 +132,37 @@ pub struct RunPlan {
     pub limits: Limits,
     /// Which network.
     pub network: Network,
+    /// Whether it can write to the image's own files, and the container stays when it has ended, for an image to be
+    /// made of it.
+    pub kept: bool,
+    /// What it may do as root (capabilities(7), without `CAP_`): next to nothing runs with any.
+    pub capabilities: &'static [&'static str],
     /// The seccomp profile, as a file.
     pub seccomp: PathBuf,
     /// How.
     pub start: Start,
 }
 
-/// One image build.
+/// One image, of what a container has left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct BuildPlan {
+pub struct CommitPlan {
+    /// The container's name.
+    pub container: String,
     /// The image's name.
     pub image: String,
-    /// The folder with the Dockerfile and all that it copies.
-    pub context: PathBuf,
-    /// Build arguments.
-    pub args: Vec<(String, String)>,
-    /// Labels of the image.
+    /// The image's labels. Neither names nor values have spaces, quotes, backslashes or `$`.
     pub labels: Vec<(String, String)>,
-    /// Files that the fetching may read and no layer keeps: id, path.
-    pub secrets: Vec<(String, PathBuf)>,
+}
+
+/// The same image as another, with labels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct LabelPlan {
+    /// The other image's name.
+    pub base: String,
+    /// The image's name.
+    pub image: String,
+    /// A folder with nothing but the Dockerfile.
+    pub context: PathBuf,
+    /// The labels.
+    pub labels: Vec<(String, String)>,
 }

@@ -2,6 +2,7 @@
 //! run.
 
 mod age;
+pub mod compile;
 pub mod grantee;
 pub mod images;
 mod kept;
@@ -23,7 +24,7 @@ pub mod update;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use jitbox_guest::protocol::{Launch as Program, Stdio};
@@ -47,7 +48,7 @@ use crate::registry::settings::Settings;
 use crate::state::attempts::Why;
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::grants::Grants;
-use crate::state::{Layout, lock, runs, store, told};
+use crate::state::{Layout, lock, runs, told};
 use crate::supervise::{self, Job, Outcome};
 use crate::{recipe, ui};
 
@@ -316,19 +317,6 @@ impl<'a> Session<'a> {
         let command = command.and_then(|grantee| grantee.named.command("--net", Path::new("open")));
         let allow = command.map(|command| format!(" (to let it reach everything: {command})")).unwrap_or_default();
         ui::note(&format!("{} tried to reach a network, and its box has none{allow}", record.name()));
-    }
-
-    /// The byte code of the line's program, where there is some that its box can read.
-    pub fn compiled(&self, launch: &Launch, record: &BoxRecord, carrier: Carrier) -> Option<PathBuf> {
-        let dir = self.layout.compiled(&record.place());
-        let packaged = program::path(launch, record).is_ok_and(|path| program::is_packaged(&path));
-        (carrier != Carrier::Stream && packaged && dir.is_dir()).then_some(dir)
-    }
-
-    /// Removes a box's byte code; false if there is none.
-    fn forget_compiled(&self, record: &BoxRecord) -> bool {
-        let dir = self.layout.compiled(&record.place());
-        dir.is_dir() && store::remove_folder(&dir).is_ok()
     }
 
     /// Which way the link goes.

@@ -15,6 +15,7 @@ use crate::launch::{self, Launch, Launcher, Request};
 use crate::policy::Policy;
 use crate::policy::mounts::Mounted;
 use crate::policy::reason::Reason;
+use crate::session::compile::Compiling;
 use crate::session::{self, Session, newer, project};
 use crate::state::boxes::{self, BoxRecord};
 use crate::state::told;
@@ -109,6 +110,7 @@ fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> 
     announce(&session, launch, &record, &policy)?;
     note_failure(log.start(launch, &record, &policy, &session.engine));
     let lookout = session.look_out(launch, &record);
+    let compiling = session.compile_beside(launch, &record);
     let outcome = session.run(launch, &record, &policy)?;
     drop(lookout);
     look_back(&session, launch, &record, &policy, outcome.end)?;
@@ -118,6 +120,7 @@ fn start(launch: &Launch, context: &Context, log: &mut Log) -> Result<ExitCode> 
         session.missed_scripts(launch, &record)?.iter().for_each(|line| ui::note(line));
     }
     note_failure(log.end(&outcome, line));
+    compiling.into_iter().for_each(Compiling::finish);
     Ok(exit(outcome.end, &policy))
 }
 

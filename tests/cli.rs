@@ -175,7 +175,7 @@ fn plan(lane: &'static Lane) {
     let words = ["plan", "--json", "uvx", "--", "mcp-server-time@2026.10.19"];
     let plan = json(&run(home.shim("jitbox", words), b"").ok());
     let steps: Vec<&str> = plan["steps"].as_array().unwrap().iter().filter_map(|s| s["step"].as_str()).collect();
-    assert_eq!(steps, ["lock", "fetch", "run"]);
+    assert_eq!(steps, ["install", "commit", "run"]);
     assert_eq!(home.records().len(), 1);
 }
 

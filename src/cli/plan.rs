@@ -116,16 +116,14 @@ fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -
         let wheel = Cmd::engine(&session.engine, argv::run(&session.engine, making.wheel_plan().named("RUN").plan()));
         steps.push(Step::new("wheel", "nothing", &wheel));
     }
-    let lock = Cmd::engine(&session.engine, argv::run(&session.engine, making.lock_plan().named("RUN").plan()));
-    steps.push(Step::new("lock", "the registry", &lock));
+    let install = making.install_plan().named("RUN");
+    let run = Cmd::engine(&session.engine, argv::run(&session.engine, install.plan()));
+    steps.push(Step::new("install", "the registry", &run));
     let unknown = Lock { text: String::new(), packages: Vec::new(), bins: Vec::new(), files: Vec::new() };
-    let mut build = making.plan(&unknown);
-    let name = build.image.split_once(':').map_or(build.image.as_str(), |(name, _)| name);
-    let image = format!("{name}:LOCK");
-    build.image.clone_from(&image);
-    build.labels.clear();
-    let build = Cmd::engine(&session.engine, argv::build(&session.engine, &build));
-    steps.push(Step::new("fetch", "the registry", &build));
+    let name = making.image(&unknown);
+    let image = format!("{}:LOCK", name.split_once(':').map_or(name.as_str(), |(name, _)| name));
+    let commit = making.commit_plan("RUN", &image, Vec::new());
+    steps.push(Step::new("commit", "nothing", &Cmd::engine(&session.engine, argv::commit(&session.engine, &commit))));
     let allowed = session.may_run(launch)?;
     if !allowed.is_empty() {
         let packages = allowed.into_iter().map(|name| (name.to_owned(), vec![format!("FOLDER/{name}")])).collect();
@@ -248,6 +246,7 @@ fn reasons(policy: &Policy) -> Vec<(String, String)> {
 fn user(user: User) -> String {
     match user {
         User::Nobody => format!("user {BOX_ID}, who owns nothing"),
+        User::Root => "the container's root".to_owned(),
         User::Mapped => "you, who are mapped to another user in the box".to_owned(),
         User::Caller { uid, gid } => format!("user {uid}, group {gid}"),
     }

@@ -42,6 +42,7 @@ fn whose(user: User) -> &'static str {
     match user {
         User::Nobody => "nobody",
         User::Mapped | User::Caller { .. } => "you",
+        User::Root => "root",
     }
 }
 

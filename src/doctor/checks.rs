@@ -6,7 +6,7 @@ use super::Check;
 use crate::config::Config;
 use crate::context::Context;
 use crate::engine::caps::{Carrier, Reach};
-use crate::engine::{Builder, Enforces, Engine, Kind};
+use crate::engine::{Enforces, Engine, Kind};
 use crate::error::{Error, Result};
 use crate::state::{self, Layout};
 
@@ -75,24 +75,6 @@ pub(super) fn limits(engine: &Engine) -> Check {
         "rootless limits need cgroups v2: boot with systemd.unified_cgroup_hierarchy=1"
     };
     lacking("limits", WHAT, detail, fix)
-}
-
-pub(super) fn builder(engine: &Engine) -> Check {
-    const WHAT: &str = "images are built with secrets and caches kept apart";
-    match engine.facts.builder {
-        Builder::Buildkit => fine("builder", WHAT, "BuildKit"),
-        Builder::Buildah => fine("builder", WHAT, "buildah"),
-        Builder::Classic => {
-            let detail =
-                "docker's classic builder: private registries and the shared package cache are not available in builds";
-            lacking(
-                "builder",
-                WHAT,
-                detail,
-                "install docker's buildx plugin (package docker-buildx-plugin or docker-buildx)",
-            )
-        }
-    }
 }
 
 /// The carrier's name, and why it is that one.
@@ -182,7 +164,7 @@ mod tests {
     use super::*;
     use crate::engine::{Architecture, Facts};
 
-    fn engine(builder: Builder, limits: bool) -> Engine {
+    fn engine(limits: bool) -> Engine {
         Engine {
             kind: Kind::Docker,
             program: "/usr/bin/docker".into(),
@@ -196,7 +178,6 @@ mod tests {
                 rootless: false,
                 remote: false,
                 enforces: Enforces { memory: limits, pids: true, cpus: limits },
-                builder,
                 architecture: Architecture::X86_64,
                 selinux: false,
                 same_kernel: None,
@@ -207,16 +188,14 @@ mod tests {
 
     #[test]
     fn what_is_missing_comes_with_what_to_type() {
-        assert!(limits(&engine(Builder::Classic, true)).ok);
-        let check = limits(&engine(Builder::Classic, false));
+        assert!(limits(&engine(true)).ok);
+        let check = limits(&engine(false));
         assert!(!check.ok && check.detail.contains("memory, cpus") && check.fix.is_some());
-        assert!(builder(&engine(Builder::Classic, true)).fix.unwrap().contains("buildx"));
-        assert!(builder(&engine(Builder::Buildkit, true)).ok);
     }
 
     #[test]
     fn the_carrier_is_explained() {
-        let mut engine = engine(Builder::Buildkit, true);
+        let mut engine = engine(true);
         assert!(carrier(&engine).1.contains("first run"));
         engine.facts.same_kernel = Some(true);
         assert_eq!(carrier(&engine).0, "socket");

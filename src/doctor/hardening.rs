@@ -222,7 +222,7 @@ pub fn kernel(engine: &Engine) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::{Architecture, Builder, Enforces, Facts, Kind};
+    use crate::engine::{Architecture, Enforces, Facts, Kind};
 
     /// What a box on podman 4.3 and cgroups of version 1 said, shortened.
     const WELL: &str = include_str!("well.txt");
@@ -241,7 +241,6 @@ mod tests {
                 rootless: false,
                 remote: false,
                 enforces: Enforces { memory: limits, pids: limits, cpus: limits },
-                builder: Builder::Buildah,
                 architecture: Architecture::X86_64,
                 selinux: false,
                 same_kernel: Some(true),

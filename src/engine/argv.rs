@@ -5,10 +5,10 @@
 
 use std::ffi::OsString;
 
-use super::{Builder, Engine, Kind};
+use super::{Engine, Kind};
 use crate::exec::LINK_FD;
 use crate::plan::{
-    BOX_ID, BuildPlan, GUEST, LINK_SOCKET, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume,
+    BOX_ID, CommitPlan, GUEST, LINK_SOCKET, LabelPlan, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume,
 };
 
 /// The label on everything that we make: which run it belongs to.
@@ -76,9 +76,9 @@ pub fn at_connection(name: &str) -> Vec<OsString> {
 /// `run`: one hardened container.
 pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
     // The user's runtime is for the packages' code. Fetching runs none of it, needs the network,
-    // and not every runtime can give that.
+    // and not every runtime can give that; nor does every one leave files behind.
     let fetches = matches!(plan.start, Start::Command(_)) && plan.network == Network::Engine;
-    let runtime = engine.runtime.as_ref().filter(|_| !fetches);
+    let runtime = engine.runtime.as_ref().filter(|_| !fetches && !plan.kept);
     let mut argv = match (engine.kind, runtime) {
         // A global option here, an option of `run` elsewhere.
         (Kind::Podman, Some(runtime)) => Argv::of(engine, &["--runtime", runtime, "run"]),
@@ -91,7 +91,7 @@ pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
     };
     let attached = matches!(plan.start, Start::Attached | Start::Command(_));
     argv.flag(if attached { "--interactive" } else { "--detach" });
-    if attached || engine.removes_detached() {
+    if !plan.kept && (attached || engine.removes_detached()) {
         argv.flag("--rm");
     }
     argv.option("--name", &plan.name);
@@ -131,7 +131,13 @@ pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
 }
 
 fn confine(argv: &mut Argv, engine: &Engine, plan: &RunPlan) {
-    argv.flag("--read-only").flag("--cap-drop=ALL");
+    if !plan.kept {
+        argv.flag("--read-only");
+    }
+    argv.flag("--cap-drop=ALL");
+    for capability in plan.capabilities {
+        argv.option("--cap-add", capability);
+    }
     argv.flag("--security-opt=no-new-privileges");
     let mut seccomp = OsString::from("seccomp=");
     seccomp.push(&plan.seccomp);
@@ -144,6 +150,7 @@ fn confine(argv: &mut Argv, engine: &Engine, plan: &RunPlan) {
     argv.option("--network", if plan.network == Network::None { "none" } else { default_network(engine) });
     match plan.user {
         User::Nobody => argv.option("--user", format!("{BOX_ID}:{BOX_ID}")),
+        User::Root => argv.flag("--user=0:0"),
         User::Mapped => argv
             .option("--userns", format!("keep-id:uid={BOX_ID},gid={BOX_ID}"))
             .option("--user", format!("{BOX_ID}:{BOX_ID}")),
@@ -181,7 +188,7 @@ fn limits(argv: &mut Argv, engine: &Engine, limits: Limits) {
         argv.option("--memory", limits.memory.to_string());
         argv.option("--memory-swap", limits.memory.to_string());
     }
-    if enforces.cpus {
+    if enforces.cpus && limits.cpus > 0.0 {
         argv.option("--cpus", limits.cpus.to_string());
     }
     if enforces.pids {
@@ -279,46 +286,40 @@ pub fn remove_volume(engine: &Engine, name: &str) -> Vec<OsString> {
     argv.0
 }
 
-/// `build`: one image.
-pub fn build(engine: &Engine, plan: &BuildPlan) -> Vec<OsString> {
-    let mut argv = Argv::of(engine, &["build"]);
-    argv.option("--tag", &plan.image);
-    for (name, value) in &plan.args {
-        argv.option("--build-arg", format!("{name}={value}"));
+/// `commit`: one image of what a container has left. Its entry point and working directory are for people who look at
+/// it: a run says its own.
+pub fn commit(engine: &Engine, plan: &CommitPlan) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["commit"]);
+    argv.option("--change", format!("ENTRYPOINT [\"{GUEST}\"]")).option("--change", "CMD []");
+    if engine.commits_labels() {
+        argv.option("--change", "WORKDIR /");
+        for (name, value) in &plan.labels {
+            argv.option("--change", format!("LABEL {name}={value}"));
+        }
     }
+    argv.word(&plan.container).word(&plan.image);
+    argv.0
+}
+
+/// `build`: the same image with labels, for engines whose `commit` gives none.
+pub fn label(engine: &Engine, plan: &LabelPlan) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["build"]);
+    argv.option("--tag", &plan.image).option("--build-arg", format!("BASE={}", plan.base));
     for (name, value) in &plan.labels {
         argv.option("--label", format!("{name}={value}"));
     }
-    for (id, path) in &plan.secrets {
-        let mut value = OsString::from(format!("id={id},src="));
-        value.push(path);
-        argv.option("--secret", value);
-    }
-    match engine.facts.builder {
-        // Intermediate containers go even when a step fails. Nothing is ever built twice from
-        // one key, so a cache of steps would only be left behind.
-        Builder::Classic => argv.flag("--force-rm").flag("--no-cache"),
-        Builder::Buildkit => argv.flag("--progress=plain"),
-        // One layer, no cache images, no containers left when a step fails.
-        Builder::Buildah => argv.flag("--layers=false").flag("--force-rm").flag("--http-proxy=false"),
-    };
-    if engine.kind != Kind::Podman {
-        // nerdctl's default may be the host's network.
-        argv.flag("--network=default");
-    }
+    argv.flag("--progress=plain");
     let mut dockerfile = plan.context.clone();
     dockerfile.push("Dockerfile");
     argv.option("--file", dockerfile).word(&plan.context);
     argv.0
 }
 
-/// Environment of a build's client beyond the engine's own.
-pub fn build_environment(engine: &Engine) -> Vec<(OsString, OsString)> {
-    match (engine.kind, engine.facts.builder) {
-        (Kind::Docker, Builder::Classic) => vec![("DOCKER_BUILDKIT".into(), "0".into())],
-        (Kind::Docker, _) => vec![("DOCKER_BUILDKIT".into(), "1".into())],
-        _ => Vec::new(),
-    }
+/// podman's `info`: where its storage.conf is, its files of what is running, and those of images.
+pub fn storage(engine: &Engine) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["info"]);
+    argv.option("--format", "{{.Store.ConfigFile}}\n{{.Store.RunRoot}}\n{{.Store.GraphRoot}}");
+    argv.0
 }
 
 /// Succeeds if the image is there.
@@ -349,13 +350,6 @@ pub fn images_of(engine: &Engine, home: &str) -> Vec<OsString> {
     argv.0
 }
 
-/// Gives an image a second name.
-pub fn tag(engine: &Engine, image: &str, name: &str) -> Vec<OsString> {
-    let mut argv = Argv::of(engine, &["tag"]);
-    argv.word(image).word(name);
-    argv.0
-}
-
 /// Returns when a container has ended.
 pub fn wait(engine: &Engine, name: &str) -> Vec<OsString> {
     let mut argv = Argv::of(engine, &["wait"]);
@@ -371,21 +365,20 @@ pub fn remove_containers(engine: &Engine, names: &[String]) -> Vec<OsString> {
     argv.0
 }
 
-/// The name that a build's base image has while it is built from. buildah names its working
-/// container after it, which is how a killed build is found again.
-pub fn build_base(run: &str) -> String {
+/// The name that an image has until it has labels.
+pub fn unlabelled(run: &str) -> String {
     format!("localhost/{run}")
 }
 
-/// Removes everything that a start or a build of this name can have left: its container, the
-/// builder's own, the base image's second name, and images that have no name yet.
+/// Removes everything that a run of this name can have left: its container, and images that have no name of their own
+/// yet.
 pub fn clear(engine: &Engine, run: &str) -> Vec<Vec<OsString>> {
-    let containers = [run.to_owned(), format!("{run}-working-container")];
     let mut unnamed = Argv::of(engine, &["image", "prune"]);
     unnamed.flag("--force").option("--filter", format!("label={RUN_LABEL}={run}"));
-    let mut commands: Vec<_> =
-        containers.iter().map(|name| remove_containers(engine, std::slice::from_ref(name))).collect();
-    commands.push(remove_images(engine, &[build_base(run)]));
+    let mut commands = vec![remove_containers(engine, &[run.to_owned()])];
+    if !engine.commits_labels() {
+        commands.push(remove_images(engine, &[unlabelled(run)]));
+    }
     commands.push(unnamed.0);
     commands
 }

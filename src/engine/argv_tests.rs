@@ -3,7 +3,7 @@
 use super::*;
 use crate::engine::{Architecture, Enforces, Facts};
 
-pub(crate) fn engine(kind: Kind, rootless: bool, builder: Builder) -> Engine {
+pub(crate) fn engine(kind: Kind, rootless: bool) -> Engine {
     let limits = !rootless;
     Engine {
         kind,
@@ -22,7 +22,6 @@ pub(crate) fn engine(kind: Kind, rootless: bool, builder: Builder) -> Engine {
             rootless,
             remote: false,
             enforces: Enforces { memory: limits, pids: limits, cpus: limits },
-            builder,
             architecture: Architecture::X86_64,
             selinux: false,
             same_kernel: Some(true),
@@ -31,13 +30,12 @@ pub(crate) fn engine(kind: Kind, rootless: bool, builder: Builder) -> Engine {
     }
 }
 
-fn all() -> [(&'static str, Engine); 5] {
+fn all() -> [(&'static str, Engine); 4] {
     [
-        ("docker", engine(Kind::Docker, false, Builder::Classic)),
-        ("docker-buildkit", engine(Kind::Docker, false, Builder::Buildkit)),
-        ("podman", engine(Kind::Podman, false, Builder::Buildah)),
-        ("podman-rootless", engine(Kind::Podman, true, Builder::Buildah)),
-        ("nerdctl", engine(Kind::Nerdctl, false, Builder::Buildkit)),
+        ("docker", engine(Kind::Docker, false)),
+        ("podman", engine(Kind::Podman, false)),
+        ("podman-rootless", engine(Kind::Podman, true)),
+        ("nerdctl", engine(Kind::Nerdctl, false)),
     ]
 }
 
@@ -55,6 +53,8 @@ fn plan(engine: &Engine, start: Start) -> RunPlan {
         tmpfs,
         limits: Limits { memory: 512 << 20, cpus: 1.5, pids: 256, nofile: 4096, files: 64 << 20 },
         network: Network::None,
+        kept: false,
+        capabilities: &[],
         seccomp: "/data/seccomp/x.json".into(),
         start,
     }
@@ -88,25 +88,24 @@ fn run_attached_and_with_a_network() {
 }
 
 #[test]
-fn build_and_clear() {
+fn installed_and_committed() {
     for (name, engine) in all() {
-        let plan = BuildPlan {
-            image: "localhost/jitbox/npm-x:0123".into(),
-            context: "/data/builds/x".into(),
-            args: vec![("BASE".into(), "docker.io/library/node:24-trixie-slim".into())],
-            labels: vec![("io.jitbox.lock.sha256".into(), "ab".into())],
-            secrets: if engine.builds_with_secrets() {
-                vec![("npmrc".into(), "/data/s/npmrc".into())]
-            } else {
-                Vec::new()
-            },
-        };
-        let mut text = lines(&build(&engine, &plan));
-        for command in clear(&engine, "jitbox-1-abc") {
+        let command = ["sh", "-c", "SCRIPT", "sh", "make"].map(str::to_owned).to_vec();
+        let mut plan = plan(&engine, Start::Command(command));
+        (plan.network, plan.user, plan.kept, plan.capabilities) = (Network::Engine, User::Root, true, &["CHOWN"]);
+        plan.limits.cpus = 0.0;
+        (plan.mounts, plan.volume, plan.tmpfs) = (Vec::new(), None, Vec::new());
+        let mut text = lines(&run(&engine, &plan));
+        let labels = vec![("io.jitbox.lock.sha256".into(), "ab".into())];
+        let image = "localhost/jitbox/npm-x:0123".to_owned();
+        let made = CommitPlan { container: plan.name.clone(), image: image.clone(), labels: labels.clone() };
+        let labelled = LabelPlan { base: "localhost/x".into(), image, context: "/data/builds/x".into(), labels };
+        let labels = (!engine.commits_labels()).then(|| label(&engine, &labelled));
+        for command in [commit(&engine, &made)].into_iter().chain(labels).chain(clear(&engine, &plan.name)) {
             text.push_str("--\n");
             text.push_str(&lines(&command));
         }
-        insta::assert_snapshot!(format!("build-{name}"), text);
+        insta::assert_snapshot!(format!("install-{name}"), text);
     }
 }
 

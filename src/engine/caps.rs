@@ -1,7 +1,7 @@
 //! What an engine can do. Each answer names where it comes from; everything that differs
 //! between engines and is not a spelling is asked here.
 
-use super::{Builder, Enforces, Engine, Kind};
+use super::{Enforces, Engine, Kind};
 
 /// How the link reaches into the box.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,14 +57,15 @@ impl Engine {
         !matches!(self.kind, Kind::Nerdctl)
     }
 
-    /// A daemon builds, and goes on when its command line is gone.
-    pub fn builds_by_daemon(&self) -> bool {
-        !matches!(self.facts.builder, Builder::Buildah)
+    /// A daemon makes images, and goes on when its command line is gone.
+    pub fn makes_by_daemon(&self) -> bool {
+        !matches!(self.kind, Kind::Podman)
     }
 
-    /// Builds can be given secrets that stay out of every layer.
-    pub fn builds_with_secrets(&self) -> bool {
-        !matches!(self.facts.builder, Builder::Classic)
+    /// An image that is made of a container can be given labels. nerdctl's `commit` changes nothing but the entry point
+    /// and the command ("unknown change directive", 2.3).
+    pub fn commits_labels(&self) -> bool {
+        !matches!(self.kind, Kind::Nerdctl)
     }
 
     /// The user running us can be mapped to the box's user, so that mounted files are theirs

@@ -35,18 +35,6 @@ impl Kind {
     }
 }
 
-/// What builds images.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Builder {
-    /// Docker's classic builder: no secrets, no `RUN --mount`.
-    Classic,
-    /// BuildKit, through docker or nerdctl.
-    Buildkit,
-    /// buildah, inside podman.
-    Buildah,
-}
-
 /// The instruction sets that we have a guest for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -81,8 +69,6 @@ pub struct Facts {
     pub remote: bool,
     /// Which limits hold.
     pub enforces: Enforces,
-    /// How it builds.
-    pub builder: Builder,
     /// What it runs.
     pub architecture: Architecture,
     /// SELinux labels its containers.

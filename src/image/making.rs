@@ -1,28 +1,24 @@
-//! What goes into a box, and the steps before its image is built: the base image, and the tree resolved to a lock.
+//! What goes into a box, and what all steps of its making have in common.
 //!
-//! None of the packages' own code runs in any of these steps, nor in those of [`super::build`]; [`super::wheel`] and
-//! [`super::scripts`] have the ones that run some.
+//! None of the packages' own code runs in [`super::install`]; [`super::wheel`] and [`super::scripts`] have the steps that
+//! run some.
 
 use std::time::Duration;
 
-use super::lock::Lock;
-use super::template::template;
+use super::template;
 use super::words::{self, Words};
 use crate::engine::{Engine, argv};
-use crate::error::{Doing, Error, Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::exec::{Cmd, last_words};
 use crate::package::Ecosystem;
-use crate::policy::{self, Decided};
 use crate::registry::auth::Secret;
 use crate::registry::sourced::Archive;
 use crate::state::Layout;
-use crate::state::runs::{Ends, Run};
+use crate::state::runs::Run;
 use crate::supervise::keeper::{Keeper, Task};
 use crate::supervise::strays;
 use crate::{supervise, ui};
 
-/// How long npm or uv may take to resolve a tree.
-const LOCK_LIMIT: Duration = Duration::from_secs(300);
 /// How long a base image may take to arrive.
 const PULL_LIMIT: Duration = Duration::from_secs(900);
 /// How long an engine may take for a look.
@@ -32,7 +28,7 @@ pub(super) const LOOK_LIMIT: Duration = Duration::from_secs(30);
 pub struct Sources {
     /// npm's settings without secrets, or uv's as shell variables.
     pub public: String,
-    /// The same with the user's tokens, or a netrc: only for the two steps that fetch.
+    /// The same with the user's tokens, or a netrc: only for what fetches.
     pub secret: Option<String>,
     /// Proxy variables. Their values may hold passwords.
     pub proxy: Vec<(&'static str, Secret)>,
@@ -46,6 +42,17 @@ impl Sources {
         let line = |(name, value): &(&str, Secret)| format!("export {name}={}\n", shell_words::quote(value.expose()));
         self.proxy.iter().map(line).collect()
     }
+}
+
+/// What our script is given besides where packages come from. Nothing is a file without anything in it.
+#[derive(Default)]
+pub(super) struct Input<'a> {
+    pub(super) guest: &'a [u8],
+    pub(super) lock: &'a str,
+    pub(super) apt: &'a str,
+    pub(super) wanted: &'a str,
+    pub(super) constraints: &'a str,
+    pub(super) archives: &'a [Archive],
 }
 
 /// One box to be made.
@@ -93,50 +100,43 @@ impl Making<'_> {
             .hint(format!("{} pull {}", self.engine.kind.name(), self.base)))
     }
 
-    /// The container in which the tree is resolved.
-    pub fn lock_plan(&self) -> Decided {
-        let script = template(self.ecosystem, self.engine.facts.builder).lock;
-        policy::fetching(self.layout, self.engine, &self.base, vec!["sh".into(), "-c".into(), script.into()])
+    /// What runs our script for this ecosystem, to `make` a box or for less.
+    pub(super) fn script(&self, mode: &str) -> Vec<String> {
+        ["sh", "-c", template::install(self.ecosystem), "sh", mode].map(str::to_owned).to_vec()
     }
 
-    /// Resolves the tree: npm or uv in a hardened container of the base image, with the network
-    /// and the registry's secrets, and without any package's code.
-    pub fn lock(&self) -> Result<Lock> {
-        let run = Run::begin(self.layout, self.engine)?;
-        let plan = self.lock_plan().named(&run.name);
-        let input = self.input(&self.wanted, &self.constraints, &self.archives);
-        policy::write_seccomp(self.layout, self.engine, &policy::NOT_RELAXED)?;
-        let command = Cmd::engine(self.engine, argv::run(self.engine, plan.plan()));
-        let output = self.guarded("dependencies", run, command, |command, run| {
-            command.output_of(&input, LOCK_LIMIT, |pid| run.owns(pid, Ends::WhenRemoved))
-        })?;
-        if !output.status.success() {
-            return Err(unfinished("can't resolve the package's dependencies", output.status, &output.stderr));
-        }
-        let text = String::from_utf8(output.stdout).doing(|| "the lock is not text".into())?;
-        Lock::parse(self.ecosystem, text)
-    }
-
-    /// What a container that fetches reads: what is wanted, the user's settings for it, and files
-    /// to go with it.
-    pub(super) fn input(&self, wanted: &str, constraints: &str, archives: &[Archive]) -> Vec<u8> {
-        let secret = self.sources.secret.as_deref();
-        let mut files = vec![wanted.as_bytes()];
+    /// What a container that fetches reads: what is wanted, the user's settings for it, and files to go with it.
+    pub(super) fn input(&self, asked: &Input<'_>) -> Vec<u8> {
+        let (secret, proxy) = (self.sources.secret.as_deref(), self.sources.proxy_script());
+        let mut files =
+            vec![asked.guest, &self.sources.ca, proxy.as_bytes(), asked.lock.as_bytes(), asked.apt.as_bytes()];
+        files.push(asked.wanted.as_bytes());
         match self.ecosystem {
             Ecosystem::Npm => files.push(secret.unwrap_or(&self.sources.public).as_bytes()),
             Ecosystem::Pypi => {
                 let public = self.sources.public.as_bytes();
-                files.extend([constraints.as_bytes(), public, secret.unwrap_or_default().as_bytes()]);
+                files.extend([asked.constraints.as_bytes(), public, secret.unwrap_or_default().as_bytes()]);
             }
         }
-        let proxy = self.sources.proxy_script();
-        files.extend([&self.sources.ca[..], proxy.as_bytes()]);
         let mut input = framed(&files);
-        for archive in archives {
+        for archive in asked.archives {
             input.extend_from_slice(format!("{}\n", archive.name).as_bytes());
             input.extend(framed(&[&archive.bytes]));
         }
         input
+    }
+
+    /// What ends a run's container and clears up after it if we do not come to an end in good order, and does what is to
+    /// be done then, `always`, in any case.
+    pub(super) fn keeper(&self, run: &Run, always: Vec<Cmd>) -> Result<Keeper> {
+        Keeper::start(&[Task {
+            unless_done: supervise::clearing(self.engine, &run.name),
+            always,
+            folder: Some(run.folder().clone()),
+            strays_of: Some(run.name.clone()),
+            by_daemon: self.engine.makes_by_daemon(),
+            ..Task::default()
+        }])
     }
 
     /// Has `work` run a command that a keeper ends and clears up after if it, or we, do not come to an end in good order.
@@ -147,13 +147,7 @@ impl Making<'_> {
         command: Cmd,
         work: impl FnOnce(Cmd, &Run) -> Result<std::process::Output>,
     ) -> Result<std::process::Output> {
-        let keeper = Keeper::start(&[Task {
-            unless_done: supervise::clearing(self.engine, &run.name),
-            folders: Some(run.folders().clone()),
-            strays_of: Some(run.name.clone()),
-            by_daemon: self.engine.builds_by_daemon(),
-            ..Task::default()
-        }])?;
+        let keeper = self.keeper(&run, Vec::new())?;
         let command = command.with_environment(strays::mark(&run.name));
         let output = work(command, &run);
         if let Ok(output) = &output {

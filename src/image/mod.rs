@@ -1,13 +1,15 @@
 //! Images: what a box is made from.
 
 pub mod base;
-pub mod build;
 pub mod changes;
+pub mod commit;
 pub mod compiled;
+pub mod install;
 pub mod lock;
 pub mod making;
 pub mod sbom;
 pub mod scripts;
+mod storage;
 pub mod template;
 pub mod tree;
 pub mod wheel;

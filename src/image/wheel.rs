@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::making::{Making, framed, unfinished};
-use super::template::{WHEEL, template};
+use super::making::{Input, Making, framed, unfinished};
+use super::template::WHEEL;
 use crate::engine::argv;
 use crate::error::{Error, Result};
 use crate::exec::Cmd;
@@ -22,9 +22,7 @@ const WHEEL_LIMIT: Duration = Duration::from_secs(600);
 impl Making<'_> {
     /// The container that fetches what builds a project.
     pub fn tools_plan(&self) -> Decided {
-        let script = template(self.ecosystem, self.engine.facts.builder).lock;
-        let words = ["sh", "-c", script, "sh", "tools"].map(str::to_owned).to_vec();
-        policy::fetching(self.layout, self.engine, &self.base, words)
+        policy::fetching(self.layout, self.engine, &self.base, self.script("tools"))
     }
 
     /// The container in which it is built.
@@ -35,7 +33,8 @@ impl Making<'_> {
 
     /// Builds a project: the wheel's name and content, as the project's own code gave them.
     pub fn wheel(&self, build: &Build) -> Result<(String, Vec<u8>)> {
-        let tools = self.step("build tools", self.tools_plan(), &self.input(&build.requires, "", &[]), TOOLS_LIMIT);
+        let input = self.input(&Input { wanted: &build.requires, ..Input::default() });
+        let tools = self.step("build tools", self.tools_plan(), &input, TOOLS_LIMIT);
         let tools = tools.and_then(|done| match done.status.success() {
             true => Ok(done.stdout),
             false => Err(unfinished("can't fetch what builds the package", done.status, &done.stderr)),

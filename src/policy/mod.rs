@@ -125,6 +125,10 @@ pub struct Asked<'a> {
     pub processors: usize,
 }
 
+/// What Debian's packages need to be installed, as root in a container: files of other owners, users of their own; and
+/// to take all this away from whatever else is started.
+const DEBIAN: [&str; 7] = ["CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "SETGID", "SETUID", "SETPCAP"];
+
 /// What most containers are: under the profile that every program gets.
 pub const NOT_RELAXED: BTreeSet<Relaxation> = BTreeSet::new();
 
@@ -228,6 +232,8 @@ impl Policy {
             tmpfs: self.tmpfs.clone(),
             limits: self.limits,
             network: self.network,
+            kept: false,
+            capabilities: &[],
             seccomp: seccomp_file(layout, engine, &self.relaxed),
             start: Start::Attached,
         })
@@ -324,7 +330,7 @@ fn tmpfs(engine: &Engine, size: u64, volume: bool) -> Vec<Tmpfs> {
     all
 }
 
-/// The container that resolves a tree: network, no mounts, no code of the packages.
+/// The container that fetches: network, no mounts, no code of the packages.
 pub fn fetching(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
     let mut plan = bare(layout, engine, image);
     plan.tmpfs.push(Tmpfs {
@@ -344,6 +350,27 @@ pub fn fetching(layout: &Layout, engine: &Engine, image: &str, command: Vec<Stri
 pub fn building(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
     let Decided(mut plan) = fetching(layout, engine, image, command);
     plan.network = Network::None;
+    Decided(plan)
+}
+
+/// The container that becomes a box's image, with Debian packages or without: of the packages' code it runs none.
+pub fn installing(layout: &Layout, engine: &Engine, base: &str, debian: bool, command: Vec<String>) -> Decided {
+    let Decided(mut plan) = fetching(layout, engine, base, command);
+    // The engine's own file system, and not one in memory, is where packages and what comes with them have room.
+    plan.tmpfs.retain(|place| place.target == "/work");
+    (plan.user, plan.kept) = (User::Root, true);
+    plan.limits.cpus = 0.0;
+    if debian {
+        plan.capabilities = &DEBIAN;
+    }
+    Decided(plan)
+}
+
+/// The container in which files are added to an image: it reaches nothing.
+pub fn adding(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
+    let Decided(mut plan) = building(layout, engine, image, command);
+    plan.tmpfs.clear();
+    (plan.user, plan.kept) = (User::Root, true);
     Decided(plan)
 }
 
@@ -372,6 +399,8 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
         tmpfs: tmpfs(engine, 64 << 20, false),
         limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE, files: 64 << 20 },
         network: Network::None,
+        kept: false,
+        capabilities: &[],
         seccomp: seccomp_file(layout, engine, &NOT_RELAXED),
         start: Start::Attached,
     }

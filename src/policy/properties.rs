@@ -13,7 +13,7 @@ use super::secret::Reference;
 use super::*;
 use crate::config::{EnvConfig, Network as Configured};
 use crate::engine::argv::tests::engine;
-use crate::engine::{Builder, Kind};
+use crate::engine::Kind;
 use crate::package::Ecosystem;
 use crate::plan::Mount;
 use crate::recipe;
@@ -149,10 +149,10 @@ fn guards(_: &Path) -> Result<Guards, String> {
 impl World {
     fn decide(&self) -> Policy {
         let engines = [
-            engine(Kind::Podman, true, Builder::Buildah),
-            engine(Kind::Podman, false, Builder::Buildah),
-            engine(Kind::Docker, false, Builder::Classic),
-            engine(Kind::Docker, true, Builder::Buildkit),
+            engine(Kind::Podman, true),
+            engine(Kind::Podman, false),
+            engine(Kind::Docker, false),
+            engine(Kind::Docker, true),
         ];
         let network = if self.open { Configured::Open } else { Configured::None };
         let env = EnvConfig { pass: self.pass.clone() };

@@ -1,20 +1,15 @@
 //! What runs in an image before it is a box, or beside one: in containers like that of any run,
 //! which reach nothing and get nothing.
 
-use std::path::Path;
 use std::time::Duration;
 
 use jitbox_guest::protocol::{End, Launch as Program, Stdio, Watch};
 
-use super::{Session, program};
+use super::Session;
 use crate::error::{Error, Result};
-use crate::image::build;
-use crate::image::compiled::{self, DRIVER, FIRST_MESSAGE};
-use crate::launch::Launch;
+use crate::image::commit;
 use crate::plan::STATE_DIR;
 use crate::policy::{self, Decided};
-use crate::state::boxes::BoxRecord;
-use crate::state::store;
 use crate::supervise::{self, Job};
 
 /// How much a program's list of executables may be.
@@ -23,14 +18,10 @@ const MAX_PROGRAMS: usize = 1 << 20;
 /// How long looking may take, the container included.
 const LOOK_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long a program may take to be compiled. What runs it gives it less; this is for one that
-/// stops what runs it.
-const COMPILE_LIMIT: Duration = Duration::from_secs(10);
-
 impl Session<'_> {
     /// Reads which programs an image of PyPI packages has.
     pub(super) fn programs(&self, image: &str) -> Result<Vec<u8>> {
-        self.look(image, &["/bin/cat", build::PROGRAMS])
+        self.look(image, &["/bin/cat", commit::PROGRAMS])
     }
 
     /// What a program of an image says.
@@ -38,35 +29,7 @@ impl Session<'_> {
         self.capture(image, argv, &["PATH=/usr/local/bin:/usr/bin:/bin"], (MAX_PROGRAMS, LOOK_LIMIT))
     }
 
-    /// Has node compile the box's program. A box without byte code only starts slower, so what
-    /// goes wrong here, or is made to by the program, is no reason to have no box.
-    pub(super) fn compile(&self, launch: &Launch, record: &BoxRecord) {
-        match program::path(launch, record) {
-            Ok(path) if self.reads_compiled() && program::is_packaged(&path) => {
-                self.compile_program(record, &path).unwrap_or_else(|e| tracing::debug!("no byte code: {e}"));
-            }
-            _ => {}
-        }
-    }
-
-    fn compile_program(&self, record: &BoxRecord, path: &str) -> Result<()> {
-        let dir = self.layout.compiled(&record.place());
-        store::remove_folder(&dir)?;
-        let message = if record.mcp { FIRST_MESSAGE } else { "" };
-        let argv = ["node", "-e", DRIVER, path, message];
-        let environment = ["PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/state", "TMPDIR=/tmp"];
-        let archive = self.capture(&record.image, &argv, &environment, (compiled::MAX_BYTES, COMPILE_LIMIT))?;
-        // A node before 22.1 writes none.
-        if archive.is_empty() { Ok(()) } else { compiled::keep(&archive, &dir) }
-    }
-
-    /// Whether a box of this engine can read files of ours, as far as is known: not on another
-    /// kernel, and not where a security module labels files.
-    fn reads_compiled(&self) -> bool {
-        self.engine.facts.same_kernel != Some(false) && !Path::new("/sys/fs/selinux/enforce").exists()
-    }
-
-    fn capture(
+    pub(super) fn capture(
         &self,
         image: &str,
         argv: &[&str],

@@ -5,15 +5,14 @@ use std::ffi::OsString;
 use super::resolve::Resolved;
 use super::scripts::Built;
 use super::{Session, age};
-use crate::error::{Error, Kind, Result};
-use crate::image::build;
+use crate::error::{Error, Result};
+use crate::image::commit;
 use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
 use crate::image::making::{Making, Sources};
 use crate::image::template::guest_id;
 use crate::image::words::Words;
 use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
-use crate::registry::npmrc;
 use crate::registry::sourced;
 use crate::registry::trust::Trust;
 use crate::state::attempts::{Attempt, Phase, Why};
@@ -37,23 +36,25 @@ impl Session<'_> {
         let active = boxes::find(&self.layout, request)?;
         self.clear(request, active.as_ref());
         let mut attempt = Attempt::begin(&self.layout, request, why, active.as_ref())?;
-        let made = self.lock_tree(launch, &mut making, &mut resolved, &progress);
-        if let (Ok(locked), Some(active)) = (&made, &active)
-            && active.is_made_of(&resolved.packages, locked)
-        {
-            attempt.remove(&self.layout)?;
-            return Ok(None);
-        }
-        let made =
-            made.and_then(|locked| self.carry_out(launch, &mut attempt, (&mut making, resolved, locked), &progress));
+        let made = self.carry_out(launch, &mut attempt, (&mut making, resolved, active.as_ref()), &progress);
+        let made = match made {
+            Ok(Some(record)) => Ok(record),
+            Ok(None) => {
+                attempt.remove(&self.layout)?;
+                return Ok(None);
+            }
+            Err(e) => Err(e),
+        };
         let made = made.map(|mut record| {
             record.attempt = attempt.number;
             // Of a name that was typed otherwise than the package calls itself only the first line knew.
             let program = active.and_then(|active| active.default_program);
             record.default_program =
                 program.filter(|name| record.programs.contains_key(name)).or(record.default_program);
-            progress.phase("compiling");
-            self.compile(launch, &record);
+            match why {
+                Why::FirstStart => self.compile_later(launch, &record),
+                Why::Update => self.compile(launch, &record),
+            }
             record
         });
         let phases = progress.took().into_iter().map(|(name, took)| Phase { name, ms: took.as_millis() as u64 });
@@ -62,46 +63,49 @@ impl Session<'_> {
         Ok(Some((attempt, made.map_err(|e| see_log(e, &log, request))?)))
     }
 
-    /// Decides on the whole tree.
-    pub(super) fn lock_tree(
+    /// What the tree would be resolved to now.
+    pub(super) fn look_at_tree(
         &self,
         launch: &Launch,
         making: &mut Making<'_>,
         resolved: &mut Resolved,
         progress: &ui::Progress,
     ) -> Result<Lock> {
-        making.ensure_base(progress)?;
-        build_wheels(making, resolved, progress)?;
+        prepare(making, resolved, progress)?;
         progress.phase("resolving dependencies");
-        let locked = match (making.ecosystem, making.wanted.is_empty()) {
-            // `uvx python`: an environment without packages.
-            (Ecosystem::Pypi, true) => Lock::parse(Ecosystem::Pypi, String::new())?,
-            _ => making.lock().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?,
-        };
+        let locked = making.look().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?;
         resolved.settle(&locked)?;
         Ok(locked)
     }
 
+    /// `None` if it came to what `active` is already.
     fn carry_out(
         &self,
         launch: &Launch,
         attempt: &mut Attempt,
-        (making, resolved, locked): (&mut Making<'_>, Resolved, Lock),
+        (making, mut resolved, active): (&mut Making<'_>, Resolved, Option<&BoxRecord>),
         progress: &ui::Progress,
-    ) -> Result<BoxRecord> {
+    ) -> Result<Option<BoxRecord>> {
         let name = name_of(launch);
+        prepare(making, &mut resolved, progress)?;
+        progress.phase("resolving dependencies");
+        let mut installation = making.install(None)?;
+        let locked = installation.lock().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?;
+        progress.phase("installing");
+        resolved.settle(&locked)?;
+        if active.is_some_and(|active| active.is_made_of(&resolved.packages, &locked)) {
+            return Ok(None);
+        }
+        // The container works on meanwhile: what is refused is thrown away with it.
         self.check_known(launch, &locked, &resolved.packages)?;
-        making.sources.secret = self.logins_to_fetch(launch, &locked)?;
-        let Built { image, scripts, not_run } = self.build(launch, making, &locked, attempt, progress)?;
+        let Built { image, scripts, not_run, programs } =
+            self.build(launch, (making, installation), &locked, attempt, progress)?;
         let request = &attempt.request;
         let own_name = resolved.packages.first().map_or(name, PinnedPackage::name);
         let mcp = is_server(name) || is_server(own_name) || locked.has_mcp_sdk(request.ecosystem);
         let programs = match request.ecosystem {
             Ecosystem::Npm => locked.bins.iter().map(|bin| (bin.clone(), None)).collect(),
-            Ecosystem::Pypi => {
-                progress.phase("looking");
-                build::parse_programs(&self.programs(&image)?)?
-            }
+            Ecosystem::Pypi => commit::parse_programs(&programs)?,
         };
         let mut record = BoxRecord::new(
             request.clone(),
@@ -118,7 +122,7 @@ impl Session<'_> {
         (record.scripts, record.not_run) = (scripts, not_run);
         (record.command, record.verbs) = (launch.command.clone(), verbs(launch));
         boxes::keep_archives(&self.layout, request, &making.archives)?;
-        Ok(record)
+        Ok(Some(record))
     }
 
     /// Makes the image of a known box again, from its own lock.
@@ -129,7 +133,6 @@ impl Session<'_> {
         let sources = self.sources(launch)?;
         let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
         self.check_known(launch, &locked, &record.packages)?;
-        let secret = self.logins_to_fetch(launch, &locked)?;
         let making = Making {
             engine: &self.engine,
             layout: &self.layout,
@@ -138,7 +141,7 @@ impl Session<'_> {
             apt: recipe::apt(&record.packages)?,
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
-            sources: Sources { secret, ..sources.1 },
+            sources: sources.1,
             archives: boxes::archives(&self.layout, record)?,
             constraints: String::new(),
             words: Words::default(),
@@ -146,15 +149,17 @@ impl Session<'_> {
         making.ensure_base(&progress)?;
         let mut attempt = Attempt::of_box(&self.layout, record)?;
         let mut record = record.clone();
-        let built = self.build(launch, &making, &locked, &mut attempt, &progress);
+        progress.phase("installing");
+        let built = making
+            .install(Some(&locked))
+            .and_then(|installation| self.build(launch, (&making, installation), &locked, &mut attempt, &progress));
         let log = making.words.all();
         attempt.keep_log(&self.layout, &log)?;
-        Built { image: record.image, scripts: record.scripts, not_run: record.not_run } =
+        Built { image: record.image, scripts: record.scripts, not_run: record.not_run, .. } =
             built.map_err(|e| see_log(e, &log, &record.request))?;
         record.apt = making.apt;
         guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
-        progress.phase("compiling");
-        self.compile(launch, &record);
+        self.compile_later(launch, &record);
         attempt.made_again(&self.layout, &record)?;
         boxes::activate(&self.layout, &record)?;
         self.clear_steps(&attempt);
@@ -198,31 +203,6 @@ impl Session<'_> {
                 (public, python.netrc_secret())
             }
         })
-    }
-
-    /// The logins that fetching a locked tree needs: none for hosts that none of its files is
-    /// at, and none at all for the public registry on a builder that could not keep them.
-    fn logins_to_fetch(&self, launch: &Launch, locked: &Lock) -> Result<Option<String>> {
-        let registry = launch.registry.as_deref();
-        Ok(match launch.launcher.ecosystem() {
-            Ecosystem::Npm => {
-                let npm = self.settings.npm.with_registry(registry)?;
-                let mut addresses = npm.sources_of(&locked.files);
-                addresses.retain(|url| self.engine.builds_with_secrets() || !npmrc::is_public(url));
-                npm.npmrc_secret(&addresses)
-            }
-            Ecosystem::Pypi => self.settings.python.with_default(registry)?.netrc_secret(),
-        })
-    }
-
-    /// Says that a login was left out, which may be why a build without one came to nothing.
-    pub(super) fn name_withheld(&self, error: Error, launch: &Launch, locked: &Lock) -> Error {
-        let npm = self.settings.npm.with_registry(launch.registry.as_deref());
-        let withheld = npm.is_ok_and(|npm| npm.npmrc_secret(&npm.sources_of(&locked.files)).is_some());
-        if error.kind == Kind::Refused || self.engine.builds_with_secrets() || !withheld {
-            return error;
-        }
-        error.hint("if a package is private, its token could not be used: apt install docker-buildx")
     }
 
     /// What is to be made for a resolved line.
@@ -283,8 +263,9 @@ fn requirement(package: &PinnedPackage) -> String {
     format!("{name} @ {PYPI_ARCHIVES}{archive}")
 }
 
-/// Builds what has to be built, so that all packages are there as files.
-fn build_wheels(making: &mut Making<'_>, resolved: &mut Resolved, progress: &ui::Progress) -> Result<()> {
+/// Brings what a container that fetches needs: the base image, and what has to be built first as files.
+fn prepare(making: &mut Making<'_>, resolved: &mut Resolved, progress: &ui::Progress) -> Result<()> {
+    making.ensure_base(progress)?;
     for (place, build) in std::mem::take(&mut resolved.builds) {
         let Some(package) = resolved.packages.get_mut(place) else { continue };
         progress.phase(&format!("building {}", package.name()));

@@ -5,8 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::Session;
 use super::grantee::by_packages;
 use crate::error::Result;
+use crate::image::commit;
+use crate::image::install::Installation;
 use crate::image::lock::Lock;
-use crate::image::making::Making;
+use crate::image::making::{Making, image_exists};
 use crate::image::scripts::{self, TELL};
 use crate::launch::Launch;
 use crate::package::Ecosystem;
@@ -23,6 +25,8 @@ pub(super) struct Built {
     pub scripts: BTreeSet<String>,
     /// Those did not; what they say.
     pub not_run: BTreeMap<String, String>,
+    /// What an image of PyPI packages says of its programs.
+    pub programs: Vec<u8>,
 }
 
 impl Session<'_> {
@@ -53,25 +57,24 @@ impl Session<'_> {
         Ok(may.into_iter().map(str::to_owned).collect())
     }
 
-    /// Builds the image of a locked tree, and runs the scripts that are allowed.
+    /// Makes the image of a locked tree that is being installed, and runs the scripts that are allowed.
     pub(super) fn build(
         &self,
         launch: &Launch,
-        making: &Making<'_>,
+        (making, installation): (&Making<'_>, Installation<'_>),
         locked: &Lock,
         attempt: &mut Attempt,
         progress: &ui::Progress,
     ) -> Result<Built> {
-        progress.phase("building");
         let image = making.image(locked);
         attempt.builds(&self.layout, image.clone())?;
-        making.build(locked).map_err(|e| self.name_withheld(e, launch, locked))?;
+        let programs = self.finish(installation, making, &image, locked)?;
         let with_scripts = match making.ecosystem {
             Ecosystem::Npm => Lock::scripted(&locked.text),
             Ecosystem::Pypi => BTreeMap::new(),
         };
         if with_scripts.is_empty() {
-            return Ok(Built { image, scripts: BTreeSet::new(), not_run: BTreeMap::new() });
+            return Ok(Built { image, scripts: BTreeSet::new(), not_run: BTreeMap::new(), programs });
         }
         progress.phase("looking");
         let folders = with_scripts.values().flatten().map(String::as_str);
@@ -83,7 +86,7 @@ impl Session<'_> {
             .filter(|(name, _)| may.contains(&**name) && not_run.remove(name).is_some())
             .collect();
         if runs.is_empty() {
-            return Ok(Built { image, scripts: BTreeSet::new(), not_run });
+            return Ok(Built { image, scripts: BTreeSet::new(), not_run, programs });
         }
         let scripts: BTreeSet<String> = runs.keys().cloned().collect();
         let names = scripts.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
@@ -94,8 +97,23 @@ impl Session<'_> {
         })?;
         let added = making.image_with(&image, &made);
         attempt.builds(&self.layout, added.clone())?;
-        making.build_with(&image, &made)?;
-        Ok(Built { image: added, scripts, not_run })
+        making.add(&image, &made)?;
+        Ok(Built { image: added, scripts, not_run, programs })
+    }
+
+    /// The image is that of everybody who has locked the same: if it is there, nothing is waited for.
+    fn finish(
+        &self,
+        installation: Installation<'_>,
+        making: &Making<'_>,
+        image: &str,
+        locked: &Lock,
+    ) -> Result<Vec<u8>> {
+        if !image_exists(&self.engine, image)? {
+            return installation.finish(image, commit::labels(locked));
+        }
+        drop(installation);
+        if making.ecosystem == Ecosystem::Pypi { self.programs(image) } else { Ok(Vec::new()) }
     }
 
     /// What may be why a program of this box came to nothing: scripts that did not run. Said once of a box.

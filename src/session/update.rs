@@ -99,7 +99,7 @@ impl Session<'_> {
         let sources = self.sources(launch)?;
         let mut resolved = self.resolve(launch, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
-        let locked = self.lock_tree(launch, &mut making, &mut resolved, &progress)?;
+        let locked = self.look_at_tree(launch, &mut making, &mut resolved, &progress)?;
         if active.is_made_of(&resolved.packages, &locked) {
             return Ok(None);
         }

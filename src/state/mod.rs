@@ -8,7 +8,6 @@
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
 //! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket,
 //!                     a build's secrets; in the runtime directory if there is one
-//! builds/NAME/        what one build reads: its context
 //! locks/KEY           held while a box is built
 //! told/KEY.json       what was said about one box, and is not said again
 //! told/KEY-newer.json when newer versions of it were looked for
@@ -162,11 +161,6 @@ impl Layout {
     /// The seccomp profile of that content.
     pub fn seccomp(&self, hash: &str) -> PathBuf {
         self.root.join("seccomp").join(format!("{hash}.json"))
-    }
-
-    /// The empty folder in which a build's context is made.
-    pub fn build_contexts(&self) -> PathBuf {
-        self.root.join("builds")
     }
 
     fn set_aside(&self) -> PathBuf {

@@ -24,10 +24,8 @@ struct Owner {
     boot_id: String,
     /// Which engine has the container: its program and endpoint.
     engine: String,
-    /// The name of its container, and the stem of a build's names.
+    /// The name of its container.
     name: String,
-    /// The folder of its build's files. Whoever clears up may keep its own files elsewhere.
-    build: PathBuf,
 }
 
 /// The engine's command line that a run is waiting for.
@@ -46,46 +44,37 @@ pub enum Ends {
     /// When its container is removed. To stop it while the engine makes the container would
     /// leave one that nobody knows of.
     WhenRemoved,
-    /// It would work on, and has to be stopped.
-    Stopped,
 }
 
-/// The folders of one run.
+/// The folder of one run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Folders {
-    run: PathBuf,
-    build: PathBuf,
-}
+pub struct Folder(PathBuf);
 
-impl Folders {
+impl Folder {
     /// The run's command line, if it is still there, and how it ends.
     pub fn client(&self) -> Option<(u32, Ends)> {
-        let client: Client = serde_json::from_slice(&std::fs::read(self.run.join(CLIENT)).ok()?).ok()?;
+        let client: Client = serde_json::from_slice(&std::fs::read(self.0.join(CLIENT)).ok()?).ok()?;
         (start_time(client.pid) == Some(client.started)).then_some((client.pid, client.ends))
     }
 
     /// Makes sure that only one process at a time clears up after this run.
     pub fn claim(&self) -> Option<File> {
-        let file = File::open(self.run.join(OWNER)).ok()?;
+        let file = File::open(self.0.join(OWNER)).ok()?;
         file.try_lock().ok().map(|()| file)
     }
 
-    /// Removes them: the run is forgotten. What can't be removed now is swept later, for which
-    /// the run's own folder has to stay.
+    /// Removes it: the run is forgotten.
     pub fn remove(&self) {
-        match std::fs::remove_dir_all(&self.build) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => {}
-            _ => drop(std::fs::remove_dir_all(&self.run)),
-        }
+        let _ = std::fs::remove_dir_all(&self.0);
     }
 }
 
-/// A run of ours. Its folders are removed when this is dropped.
+/// A run of ours. Its folder is removed when this is dropped.
 #[derive(Debug)]
 pub struct Run {
     /// Unique; also the container's name.
     pub name: String,
-    folders: Folders,
+    folder: Folder,
 }
 
 impl Run {
@@ -105,42 +94,34 @@ impl Run {
             boot_id: host_boot_id(),
             engine: engine_key(engine),
             name: name.clone(),
-            build: layout.build_contexts().join(&name),
         };
-        let run = Self { folders: Folders { run: dir, build: owner.build.clone() }, name };
+        let run = Self { folder: Folder(dir), name };
         let text = serde_json::to_vec(&owner).doing(|| "can't write a record".into())?;
         // Not synced: it only has to outlive this process, not the machine.
-        std::fs::write(run.folders.run.join(OWNER), text).doing(|| "can't register the run".into())?;
+        std::fs::write(run.folder.0.join(OWNER), text).doing(|| "can't register the run".into())?;
         Ok(run)
     }
 
     /// Where the link's socket is made.
     pub fn socket(&self) -> PathBuf {
-        self.folders.run.join("link")
+        self.folder.0.join("link")
     }
 
     /// A file for what the engine's command line complains about; it has no name. Were it a pipe,
     /// the command line would be killed by its first word after our end (SIGPIPE, which the engines
     /// do not ignore), with half a container made.
     pub fn words(&self) -> Result<File> {
-        tempfile::tempfile_in(&self.folders.run).doing(|| "can't make a file for the engine's words".into())
+        tempfile::tempfile_in(&self.folder.0).doing(|| "can't make a file for the engine's words".into())
     }
 
-    /// The run's folders.
-    pub fn folders(&self) -> &Folders {
-        &self.folders
+    /// The run's folder.
+    pub fn folder(&self) -> &Folder {
+        &self.folder
     }
 
-    /// A new folder for a build's files, which goes with the run.
-    pub fn build_folder(&self, name: &str) -> Result<PathBuf> {
-        let dir = self.folders.build.join(name);
-        private_dir(&self.folders.build).and_then(|()| private_dir(&dir)).map(|()| dir)
-    }
-
-    /// A new folder for a build's secrets, which goes with the run: where the system has a
-    /// runtime directory they are in memory and on no disk.
-    pub fn secrets_folder(&self) -> Result<PathBuf> {
-        let dir = self.folders.run.join("secrets");
+    /// A new folder in it, for files that the engine's command line reads.
+    pub fn folder_for(&self, what: &str) -> Result<PathBuf> {
+        let dir = self.folder.0.join(what);
         private_dir(&dir).map(|()| dir)
     }
 
@@ -148,10 +129,10 @@ impl Run {
     pub fn owns(&self, pid: u32, ends: Ends) {
         let client = Client { pid, started: start_time(pid).unwrap_or(0), ends };
         // Not being able to costs nothing as long as nobody kills us.
-        let _ = serde_json::to_vec(&client).map(|text| std::fs::write(self.folders.run.join(CLIENT), text));
+        let _ = serde_json::to_vec(&client).map(|text| std::fs::write(self.folder.0.join(CLIENT), text));
     }
 
-    /// Leaves the folders to somebody else.
+    /// Leaves the folder to somebody else.
     pub fn leave(self) {
         std::mem::forget(self);
     }
@@ -164,7 +145,7 @@ impl Run {
 
 impl Drop for Run {
     fn drop(&mut self) {
-        self.folders.remove();
+        self.folder.remove();
     }
 }
 
@@ -173,8 +154,8 @@ impl Drop for Run {
 pub struct Leftover {
     /// Its run's name.
     pub name: String,
-    /// Its run's folders.
-    pub folders: Folders,
+    /// Its run's folder.
+    pub folder: Folder,
 }
 
 /// What dead owners left on `engine`. Reads one folder, which is empty in the normal case.
@@ -196,8 +177,7 @@ pub fn leftovers(layout: &Layout, engine: &Engine) -> Vec<Leftover> {
                 return None;
             };
             let alive = owner.boot_id == boot_id && start_time(owner.pid) == Some(owner.started);
-            let folders = Folders { run: dir, build: owner.build };
-            (!alive && owner.engine == key).then_some(Leftover { name: owner.name, folders })
+            (!alive && owner.engine == key).then_some(Leftover { name: owner.name, folder: Folder(dir) })
         })
         .collect()
 }

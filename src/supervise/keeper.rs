@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Doing, Error, Result};
 use crate::exec::Cmd;
-use crate::state::runs::{Ends, Folders};
+use crate::state::runs::{Ends, Folder};
 use crate::supervise::strays;
 
 /// The name under which our program is the keeper.
@@ -34,9 +34,6 @@ const REFUSALS: u32 = 2;
 
 /// How long an engine's command line may take that ends by itself, or with its container.
 const CLIENT_LIMIT: Duration = Duration::from_secs(20);
-
-/// How long a build without a daemon may take to store what it has made.
-const STORE_LIMIT: Duration = Duration::from_secs(60);
 
 /// How long one that was stopped may tidy up.
 const STOP_LIMIT: Duration = Duration::from_millis(1500);
@@ -61,8 +58,8 @@ pub struct Task {
     pub unless_done: Vec<Cmd>,
     /// Commands to run in any case.
     pub always: Vec<Cmd>,
-    /// The run's folders, to be removed after that. Its command line is ended before.
-    pub folders: Option<Folders>,
+    /// The run's folder, to be removed after that. Its command line is ended before.
+    pub folder: Option<Folder>,
     /// A daemon does what its command line asked for.
     pub by_daemon: bool,
     /// The run's name, if its command line can leave processes.
@@ -121,8 +118,8 @@ fn undo(task: &Task, done: bool) {
         return;
     }
     // Where nothing is registered any more, somebody else has done it all, or is about to.
-    let claim = match &task.folders {
-        Some(folders) => match folders.claim() {
+    let claim = match &task.folder {
+        Some(folder) => match folder.claim() {
             Some(claim) => Some(claim),
             None => return,
         },
@@ -130,7 +127,7 @@ fn undo(task: &Task, done: bool) {
     };
     // nerdctl's client removes the container itself: of two that do it at once, each can leave it
     // to the other, and both say that all is well.
-    let stopped = task.folders.as_ref().is_some_and(|folders| end_client(folders, task));
+    let stopped = task.folder.as_ref().is_some_and(|folder| end_client(folder, task));
     if !done && let Some(command) = &task.ended {
         let _ = command.output(&[], GRACE_LIMIT);
     }
@@ -147,8 +144,8 @@ fn undo(task: &Task, done: bool) {
     }
     // Nobody is left to be told: what did not work is tried again by the next start, which
     // finds the folder.
-    if answered && let Some(folders) = &task.folders {
-        folders.remove();
+    if answered && let Some(folder) = &task.folder {
+        folder.remove();
     }
     drop(claim);
 }
@@ -170,12 +167,12 @@ fn run(command: &Cmd) -> bool {
 }
 
 /// Sees an engine's command line to its end. True if it had to be stopped.
-fn end_client(folders: &Folders, task: &Task) -> bool {
-    let Some((pid, ends)) = folders.client() else {
+fn end_client(folder: &Folder, task: &Task) -> bool {
+    let Some((pid, ends)) = folder.client() else {
         return false;
     };
     let until = Instant::now() + CLIENT_LIMIT;
-    while ends == Ends::WhenRemoved && folders.client().is_some() && Instant::now() < until {
+    while ends == Ends::WhenRemoved && folder.client().is_some() && Instant::now() < until {
         for command in &task.unless_done {
             run(command);
         }
@@ -183,7 +180,7 @@ fn end_client(folders: &Folders, task: &Task) -> bool {
     }
     let gone = |limit: Duration| {
         let until = Instant::now() + limit;
-        while folders.client().is_some() {
+        while folder.client().is_some() {
             if Instant::now() > until {
                 return false;
             }
@@ -191,19 +188,10 @@ fn end_client(folders: &Folders, task: &Task) -> bool {
         }
         true
     };
-    if let (Ends::Stopped, Some(run), false) = (ends, &task.strays_of, task.by_daemon) {
-        // One that is stopped while it stores an image leaves half of it, and podman can then list none at all
-        // (seen with 4.3: "locating item named manifest"). With its steps gone it gives up in good order.
-        let until = Instant::now() + STORE_LIMIT;
-        while folders.client().is_some() && Instant::now() < until {
-            strays::end_steps(run);
-            std::thread::sleep(Duration::from_millis(50));
-        }
-    }
     if ends == Ends::ByItself && gone(CLIENT_LIMIT) {
         return false;
     }
-    if folders.client().is_none() {
+    if folder.client().is_none() {
         return false;
     }
     let group = Pid::from_raw(pid.cast_signed());

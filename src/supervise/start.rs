@@ -141,7 +141,7 @@ pub async fn start(job: &mut Job<'_>) -> Result<Started> {
             let names = [run.name.clone()];
             task.ended = Some(Cmd::engine(job.engine, argv::wait(job.engine, &run.name)));
             task.always.push(Cmd::engine(job.engine, argv::remove_containers(job.engine, &names)));
-            task.folders = Some(run.folders().clone());
+            task.folder = Some(run.folder().clone());
         }
         Some(Keeper::start(&[task])?)
     } else {
@@ -256,8 +256,8 @@ fn sweep(job: &Job<'_>) {
     let undo = |leftover: Leftover| Task {
         unless_done: clearing(job.engine, &leftover.name),
         strays_of: Some(leftover.name),
-        by_daemon: job.engine.builds_by_daemon(),
-        folders: Some(leftover.folders),
+        by_daemon: job.engine.makes_by_daemon(),
+        folder: Some(leftover.folder),
         ..Task::default()
     };
     let tasks: Vec<_> = runs::leftovers(job.layout, job.engine).into_iter().map(undo).collect();

@@ -1,6 +1,5 @@
-//! Processes that an engine's command line left behind when it was killed. A build of podman's
-//! has no daemon that would end its steps; and a runtime that has made a container which nobody
-//! starts any more waits for ever.
+//! Processes that an engine's command line left behind when it was killed: a runtime that has
+//! made a container which nobody starts any more waits for ever.
 
 use std::ffi::OsString;
 use std::time::Duration;
@@ -10,9 +9,6 @@ use nix::unistd::Pid;
 
 /// Tells whose a process is. What an engine's command line starts itself inherits it.
 const MARK: &str = "JITBOX_RUN";
-
-/// The same in the steps of a build: an argument of our templates.
-const STEP_MARK: &str = "RUN";
 
 /// How often it is looked for what belongs to a run, and how long after another.
 const LOOKS: usize = 10;
@@ -27,21 +23,12 @@ pub fn mark(run: &str) -> Vec<(OsString, OsString)> {
 /// runs. Where there is no /proc the engine's processes are in a machine
 /// of their own, out of our sight.
 pub fn end(run: &str) {
-    end_marked(run, &[MARK, STEP_MARK]);
-}
-
-/// Ends the steps of a build only: whoever builds then clears up after them by itself.
-pub fn end_steps(run: &str) {
-    end_marked(run, &[STEP_MARK]);
-}
-
-fn end_marked(run: &str, names: &[&str]) {
-    let marks: Vec<Vec<u8>> = names.iter().map(|name| format!("{name}={run}").into_bytes()).collect();
+    let mark = format!("{MARK}={run}").into_bytes();
     // A process that is just becoming another program has no environment for a moment (proc(5)), and one that is about
     // to end may start another: nothing is left when nothing was found twice.
     let mut in_vain = 0;
     for _ in 0..LOOKS {
-        in_vain = if end_all(&marks) { 0 } else { in_vain + 1 };
+        in_vain = if end_all(&mark) { 0 } else { in_vain + 1 };
         if in_vain == 2 {
             return;
         }
@@ -50,12 +37,12 @@ fn end_marked(run: &str, names: &[&str]) {
 }
 
 /// Ends those that can be seen; whether there were any.
-fn end_all(marks: &[Vec<u8>]) -> bool {
+fn end_all(mark: &[u8]) -> bool {
     let mut found = false;
     for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
         let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else { continue };
         let environment = std::fs::read(entry.path().join("environ")).unwrap_or_default();
-        let is_marked = environment.split(|byte| *byte == 0).any(|variable| marks.iter().any(|mark| mark == variable));
+        let is_marked = environment.split(|byte| *byte == 0).any(|variable| variable == mark);
         if is_marked && !is_for_all(&std::fs::read(entry.path().join("cmdline")).unwrap_or_default(), &environment) {
             found |= kill(Pid::from_raw(pid), Signal::SIGKILL).is_ok();
         }

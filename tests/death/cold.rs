@@ -1,7 +1,6 @@
 //! Deaths while a box is being made.
 
 use std::io::Read;
-use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -77,48 +76,50 @@ pub fn kills(lane: &'static Lane) {
     home.remove_boxes();
 }
 
-/// The engine's client dies in the middle of a build: the shim says so, and makes it next time.
-pub fn kill_of_the_build(lane: &'static Lane) {
+/// The engine's client dies while the container works, or while the image is made: the shim says so, and makes it next time.
+pub fn kill_of_the_makers_client(lane: &'static Lane) {
     let home = Home::empty(lane);
-    let mut child = spawn(&home, FAILED);
-    let mut shims = vec![child.id()];
-    let client = client_of_build(&mut child);
-    std::thread::sleep(Duration::from_millis(700));
-    kill(Pid::from_raw(client.cast_signed()), Signal::SIGKILL).unwrap();
-    let done = finish(child);
-    assert!(!done.status.success());
-    assert!(done.stderr.contains("the image could not be built"), "{}", done.words());
-    assert!(done.stderr.contains("ended by signal 9"), "{}", done.words());
+    let mut shims = Vec::new();
+    for (client, patience) in [(" run --interactive --name=", 700), (" commit --change=", 0)] {
+        let mut child = spawn(&home, FAILED);
+        shims.push(child.id());
+        let client = client_of(&mut child, client);
+        std::thread::sleep(Duration::from_millis(patience));
+        kill(Pid::from_raw(client.cast_signed()), Signal::SIGKILL).unwrap();
+        let done = finish(child);
+        assert!(!done.status.success());
+        assert!(done.stderr.contains("ended by signal 9"), "{}", done.words());
+    }
     shims.push(right(run(home.shim("npx-safe", FAILED), b"")));
     clean(lane, &home, &shims);
     home.remove_boxes();
 }
 
-/// The shim and its keeper die in the middle of a build: a later start clears up after them, even
+/// The shim and its keeper die while a box is made: a later start clears up after them, even
 /// one of somebody who keeps the boxes in another place.
 pub fn kill_of_the_keeper(lane: &'static Lane) {
     let home = Home::empty(lane);
     let mut child = spawn(&home, ORPHANED);
-    child_with(child.id(), " build --tag=");
+    wait_for("the container", || (!lane.containers(child.id()).is_empty()).then_some(()));
     let keeper = child_with(child.id(), "jitbox-keeper");
     kill(Pid::from_raw(keeper.cast_signed()), Signal::SIGKILL).unwrap();
     child.kill().unwrap();
     child.wait().unwrap();
-    assert!(home.data().join("builds").read_dir().unwrap().next().is_some(), "nothing to clear up");
+    assert!(!lane.containers(child.id()).is_empty(), "nothing to clear up");
     let other = Home::warmed(lane, Carrier::Chosen, &[&SERVER]);
     let done = run(other.shim(SERVER.shim, SERVER.args), b"").ok();
     clean(lane, &home, &[child.id(), done.pid]);
     home.remove_boxes();
 }
 
-/// The client that builds for a shim, once it is there.
-fn client_of_build(shim: &mut Child) -> u32 {
-    wait_for("the client that builds", || {
-        let client = children(shim.id()).into_iter().find(|pid| read(*pid, "cmdline").contains(" build --tag="));
+/// The engine's client with this in its command line that works for a shim, once it is there.
+fn client_of(shim: &mut Child, words: &str) -> u32 {
+    wait_for(&format!("the client with `{words}`"), || {
+        let client = children(shim.id()).into_iter().find(|pid| read(*pid, "cmdline").contains(words));
         if client.is_none() && shim.try_wait().unwrap().is_some() {
             let mut words = String::new();
             shim.stderr.take().unwrap().read_to_string(&mut words).unwrap();
-            panic!("nothing was built: {words}");
+            panic!("nothing was made: {words}");
         }
         client
     })
@@ -150,8 +151,7 @@ fn dangling(lane: &Lane, home: &Home, shims: &[u32]) -> Vec<String> {
     let ours = |text: &str| shims.iter().any(|shim| text.contains(&format!("jitbox-{shim}-")));
     let mut left = Vec::new();
     if lane.engine() == "podman" {
-        // Containers of builds are not podman's own.
-        let all = lane.engine_says(&["ps", "--all", "--external", "--format", "{{.Names}}"]);
+        let all = lane.engine_says(&["ps", "--all", "--format", "{{.Names}}"]);
         left.extend(all.lines().filter(|name| ours(name)).map(|name| format!("container {name}")));
     }
     let listed = lane.engine_command(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).output().unwrap();
@@ -168,17 +168,13 @@ fn dangling(lane: &Lane, home: &Home, shims: &[u32]) -> Vec<String> {
             left.push(format!("image {id} of {run}"));
         }
     }
-    let builds: PathBuf = home.data().join("builds");
-    for entry in std::fs::read_dir(builds).into_iter().flatten().flatten() {
-        left.push(format!("folder {}", entry.path().display()));
-    }
     for pid in processes() {
         let command = read(pid, "cmdline");
         let keeper = command.starts_with("jitbox-keeper")
             && std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd.starts_with(&home.dir));
-        // A build's steps, and what the engine's client started, have the run's name there.
+        // What the engine's client started has the run's name there.
         let environment = read(pid, "environ");
-        let marked = |word: &str| ["RUN=", "JITBOX_RUN="].iter().any(|mark| word.starts_with(mark)) && ours(word);
+        let marked = |word: &str| word.starts_with("JITBOX_RUN=") && ours(word);
         if keeper || environment.split(' ').any(marked) {
             left.push(format!("process {pid}: {command}"));
         }

@@ -26,7 +26,7 @@ pub const CASES: &[Case] = &[
     Case::new("kill_while_the_box_starts", window::kills),
     Case::new("a_run_without_an_owner_file", window::no_owner_file).on(|lane| lane.name == "docker"),
     Case::new("kill_while_the_box_is_made", cold::kills).on(builds),
-    Case::new("kill_of_the_build", cold::kill_of_the_build).on(builds),
+    Case::new("kill_of_the_makers_client", cold::kill_of_the_makers_client).on(builds),
     Case::new("kill_of_shim_and_keeper", cold::kill_of_the_keeper).on(builds),
     Case::new("kill_of_the_shim_in_a_wheel", wheel::kill_of_the_shim).on(some),
     Case::new("kill_of_the_client_in_a_wheel", wheel::kill_of_the_client).on(some),

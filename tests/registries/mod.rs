@@ -17,29 +17,27 @@ use crate::Case;
 use crate::support::Lane;
 
 pub const CASES: &[Case] = &[
-    Case::new("npm_token", npm::token).on(with_secrets),
+    Case::new("npm_token", npm::token).on(that_reach_us),
     Case::new("npm_other_logins", npm::other_logins).on(on_one),
     Case::new("npm_killed", npm::killed).on(on_one),
     Case::new("npm_without_token", npm::without_token).on(on_one),
-    Case::new("npm_classic_builder", npm::classic_builder).on(without_secrets),
     Case::new("npm_redirected_file", redirect::redirected_file).on(on_one),
     Case::new("npm_age", age::npm).on(on_two),
     Case::new("npm_age_unknown", age::npm_unknown).on(on_one),
     Case::new("pypi_age", age::pypi).on(on_two),
     Case::new("pypi_age_of_a_project", age::pypi_project).on(on_one),
     Case::new("pypi_age_unknown", age::pypi_unknown).on(on_one),
-    Case::new("pypi_login", pypi::login).on(with_secrets),
+    Case::new("pypi_login", pypi::login).on(that_reach_us),
     Case::new("pypi_other_logins", pypi::other_logins).on(on_one),
     Case::new("pypi_without_login", pypi::without_login).on(on_one),
-    Case::new("pypi_classic_builder", pypi::classic_builder).on(without_secrets),
 ];
 
-/// Every engine whose builds take secrets and that reaches this machine's own address. Not
+/// Every kind of engine that reaches this machine's own address. Not
 /// podman5-rootless: its containers have that address themselves (passt's way), and build as
 /// podman5's do. Not gvisor: it is podman5, and fetching is not done under its runtime. Not
 /// nerdctl: what it leaves is in the folders of two daemons, which it does not name.
-fn with_secrets(lane: &Lane) -> bool {
-    ["podman", "podman-rootless", "podman5", "docker-buildkit"].contains(&&*lane.name)
+fn that_reach_us(lane: &Lane) -> bool {
+    ["podman", "podman-rootless", "podman5", "docker", "docker-buildkit"].contains(&&*lane.name)
 }
 
 /// One lane, for what no engine has a say in.
@@ -50,9 +48,4 @@ fn on_one(lane: &Lane) -> bool {
 /// Two engines, each of another make.
 fn on_two(lane: &Lane) -> bool {
     ["podman", "docker"].contains(&&*lane.name)
-}
-
-/// Docker's classic builder.
-fn without_secrets(lane: &Lane) -> bool {
-    lane.name == "docker"
 }

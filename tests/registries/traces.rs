@@ -82,7 +82,7 @@ pub fn none_left(home: &Home, secrets: &[&str], sign: &str, started: SystemTime)
     let image = record["image"].as_str().unwrap();
     let lane = home.lane;
     for (question, known) in
-        [(&["image", "inspect", image][..], "io.jitbox.lock.0"), (&["history", "--no-trunc", image], "install.sh")]
+        [(&["image", "inspect", image][..], "io.jitbox.lock.0"), (&["history", "--no-trunc", image], "sh")]
     {
         let said = lane.engine_says(question);
         assert!(said.contains(known), "{question:?} does not say `{known}`\n{said}");

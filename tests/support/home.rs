@@ -7,11 +7,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::lane::{Lane, lanes};
-use super::run::run;
+use super::run::{finish, run};
 
 /// Which way the link goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -302,7 +303,19 @@ fn seed(lane: &'static Lane, line: &Line) -> PathBuf {
     // Some are fetched from a server of the tests'.
     let served = line.args.iter().any(|arg| arg.contains("//127.0.0.1:"));
     let direct: &[&str] = if served { &["NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"] } else { &[] };
-    let done = run(home.shim_with(direct, line.shim, line.args), b"");
+    let mut command = home.shim_with(direct, line.shim, line.args);
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    // What is done beside a first start has its time: no other start is to find it undone.
+    let until = Instant::now() + Duration::from_secs(15);
+    let is_settled = || match line.shim {
+        "npx-safe" => home.compiled().iter().any(|dir| dir.read_dir().is_ok_and(|mut files| files.next().is_some())),
+        _ => !home.records().is_empty(),
+    };
+    while child.try_wait().unwrap().is_none() && !is_settled() && (home.records().is_empty() || Instant::now() < until) {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    drop(child.stdin.take());
+    let done = finish(child);
     let records = home.records();
     assert!(!records.is_empty(), "no box was made for {line:?} ({})\n{}", done.status, done.words());
     let dir = home.dir.clone();

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use super::candidate::Candidate;
 use super::{Machine, trouble};
-use crate::engine::{Architecture, Builder, Enforces, Facts, Kind};
+use crate::engine::{Architecture, Enforces, Facts, Kind};
 use crate::error::{Error, Kind as Failure, Result};
 use crate::exec::Cmd;
 
@@ -138,9 +138,7 @@ fn docker(machine: &Machine<'_>, candidate: &Candidate) -> Result<Probed> {
     }
     // `docker info` is no sign of life: that of 20.10 succeeds without a daemon.
     let info: Info = ask(machine, candidate, &["info", "--format", JSON])?;
-    // The daemon alone does not say whether the command line can speak BuildKit to it.
-    let buildx = run(machine, candidate, true, &["buildx", "version"]).is_ok_and(|output| output.status.success());
-    let mut facts = facts(candidate, &info, if buildx { Builder::Buildkit } else { Builder::Classic })?;
+    let mut facts = facts(candidate, &info)?;
     if let Some(version) = server.version.filter(|version| !version.is_empty()) {
         facts.version = version;
     }
@@ -177,13 +175,13 @@ fn nerdctl(machine: &Machine<'_>, candidate: &Candidate) -> Result<Facts> {
         return Err(trouble::diagnose(candidate, b"containerd did not answer"));
     }
     let info: Info = ask(machine, candidate, &["info", "--format", JSON])?;
-    let mut facts = facts(candidate, &info, Builder::Buildkit)?;
+    let mut facts = facts(candidate, &info)?;
     facts.version = client.trim_start_matches('v').to_owned();
     Ok(facts)
 }
 
 /// What docker's and nerdctl's `info` tell.
-fn facts(candidate: &Candidate, info: &Info, builder: Builder) -> Result<Facts> {
+fn facts(candidate: &Candidate, info: &Info) -> Result<Facts> {
     if info.os_type.as_deref().is_some_and(|os| os != "linux") {
         let error =
             Error::new(Failure::Engine, format!("{} runs other containers than Linux ones", candidate.kind.name()));
@@ -203,7 +201,6 @@ fn facts(candidate: &Candidate, info: &Info, builder: Builder) -> Result<Facts> 
             pids: limits && info.pids_limit,
             cpus: limits && info.cpu_cfs_quota,
         },
-        builder,
         architecture: architecture(&info.architecture)?,
         selinux: has("selinux"),
         same_kernel: None,
@@ -224,7 +221,6 @@ fn podman(machine: &Machine<'_>, candidate: &Candidate) -> Result<Facts> {
         rootless: host.security.rootless,
         remote: host.service_is_remote || elsewhere(candidate, &host.kernel),
         enforces: Enforces { memory: enforced("memory"), pids: enforced("pids"), cpus: enforced("cpu") },
-        builder: Builder::Buildah,
         architecture: architecture(&host.arch)?,
         selinux: host.security.selinux_enabled,
         same_kernel: None,
