@@ -12,9 +12,9 @@ use crate::config::Config;
 use crate::context::Context;
 use crate::error::{Error, Result};
 use crate::launch::{self, Launch, Launcher, Request};
-use crate::policy::Policy;
 use crate::policy::mounts::Mounted;
 use crate::policy::reason::Reason;
+use crate::policy::{Policy, lacks};
 use crate::session::compile::Compiling;
 use crate::session::{self, Session, newer, project};
 use crate::state::boxes::{self, BoxRecord};
@@ -145,6 +145,22 @@ fn announce(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: 
             "this {} can't limit memory, processes and processors; the first two are watched from inside",
             session.engine.kind.name()
         ));
+    }
+    if record.mcp && !session.context.terminals.stdin {
+        say_what_it_lacks(session, launch, record, policy)?;
+    }
+    Ok(())
+}
+
+/// What a server can't reach, once for each box: it is its tools that fail for it, later, and they don't know why.
+fn say_what_it_lacks(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: &Policy) -> Result<()> {
+    let mut lacks = lacks::of(policy, &launch.tighten);
+    let names: Vec<String> = lacks.iter().map(ToString::to_string).collect();
+    let news = told::news(&session.layout, &told::lacks(&record.request.key()), &names);
+    lacks.retain(|lack| news.contains(&lack.to_string()));
+    if !lacks.is_empty() {
+        let named = session.grantee(launch, Some(record))?.named;
+        ui::note(&lacks::line(&lacks, &named));
     }
     Ok(())
 }

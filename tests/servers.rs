@@ -7,8 +7,10 @@ use crate::death::command;
 use crate::support::home::{CARRIERS, COWSAY, Line};
 use crate::support::lane::{nothing_left, processes};
 use crate::support::mcp::Client;
+use crate::support::npm::Registry;
 use crate::support::run::run;
 use crate::support::{Carrier, Home, Lane};
+use crate::terminal::Screen;
 
 pub const CASES: &[Case] = &[
     Case::new("everything", everything),
@@ -17,6 +19,7 @@ pub const CASES: &[Case] = &[
     Case::new("time", time),
     Case::new("git", git),
     Case::new("byte_code", byte_code),
+    Case::new("lacks", lacks),
     Case::new("browser", browser).on(|lane| lane.name == "podman"),
 ];
 
@@ -156,4 +159,80 @@ fn byte_code(lane: &'static Lane) {
         std::fs::remove_dir_all(dir).unwrap();
         assert_eq!(read().0, 0);
     }
+}
+
+/// A server that is told in a call where to write.
+const SCRIBE: &str = r#"if (process.stdin.isTTY) { console.log("nobody is here"); process.exit() }
+const write = ({ path, text }) => {
+  try { require("node:fs").writeFileSync(path, text); return "written"; } catch (e) { return e.code; }
+};
+const results = {
+  initialize: () => ({ protocolVersion: "2025-06-18", capabilities: { tools: {} }, serverInfo: { name: "s", version: "1" } }),
+  "tools/call": (params) => ({ content: [{ type: "text", text: write(params.arguments) }] }),
+};
+require("node:readline").createInterface({ input: process.stdin }).on("line", (line) => {
+  const { id, method, params } = JSON.parse(line);
+  if (id !== undefined) console.log(JSON.stringify({ jsonrpc: "2.0", id, result: results[method](params) }));
+});
+"#;
+
+/// What a server does not have is said at its first start, in one line, with what gives it; and that does.
+fn lacks(lane: &'static Lane) {
+    const NAME: &str = "mcp-scribe";
+    let (home, mut registry) = (Home::warmed(lane, Carrier::Chosen, &[]), Registry::new());
+    registry.publish(&home, json!({ "name": NAME, "version": "1.0.0" }), SCRIBE);
+    let dir = home.folder("notes");
+    if lane.uid == 0 {
+        // Root's own no program can change.
+        std::os::unix::fs::chown(&dir, Some(12345), Some(12345)).unwrap();
+    }
+    let (file, dir) = (dir.join("made.txt"), dir.to_str().unwrap());
+    let line = |args: &[&str]| {
+        let words = [&["-y", "--registry", &registry.web.url, NAME], args].concat();
+        home.shim_with(&[&registry.no_proxy()], "npx-safe", words)
+    };
+    // What the tool answers, and what jitbox said.
+    let write = |args: &[&str]| {
+        let mut client = Client::start(line(args));
+        client.initialize();
+        let answer = client.call("write", json!({ "path": file, "text": "made" }));
+        let said = client.finish().stderr;
+        let said: Vec<String> =
+            said.lines().filter(|line| line.starts_with("npx-safe: it ")).map(str::to_owned).collect();
+        (answer, said)
+    };
+    let whom = shell_words::join([&format!("npm:{NAME}"), &format!("--registry={}", registry.web.url)]);
+    let jitbox = |words: String| {
+        run(home.shim("jitbox", shell_words::split(&words).unwrap().iter().skip(1)), b"").ok();
+    };
+    let nothing = Vec::<String>::new();
+
+    let of_both = format!(
+        "npx-safe: it reaches no network and no files of yours (to give some: jitbox allow {whom} --read DIR, --write DIR or \
+         --net open)"
+    );
+    assert_eq!(write(&[]), ("ENOENT".to_owned(), vec![of_both]));
+    assert_eq!(write(&[]), ("ENOENT".to_owned(), nothing.clone()), "it was said");
+    jitbox(format!("jitbox allow {whom} --write {dir}"));
+    assert_eq!(write(&[]), ("written".to_owned(), nothing.clone()));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "made");
+
+    // A path on its line can be read.
+    jitbox(format!("jitbox deny {whom} --write {dir}"));
+    std::fs::remove_file(&file).unwrap();
+    let (answer, said) = write(&[dir]);
+    assert!(["EROFS", "EACCES"].contains(&&*answer) && !file.exists(), "{answer}");
+    let command = format!("jitbox allow {whom} --write {dir}");
+    assert_eq!(said, [format!("npx-safe: it can read {dir} and not change it (to let it: {command})")]);
+    assert_eq!(write(&[dir]).1, nothing, "it was said");
+    jitbox(command);
+    assert_eq!(write(&[dir]), ("written".to_owned(), nothing));
+
+    // A person who tries it out is not its client.
+    home.forget_told();
+    let mut screen = Screen::start(&line(&[]));
+    assert!(screen.end().success());
+    screen.wait_for("nobody is here");
+    assert!(!screen.text().contains("reaches no network"), "{}", screen.text());
+    home.remove_boxes();
 }

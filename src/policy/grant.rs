@@ -13,10 +13,10 @@ use crate::launch::tighten::is_variable;
 use crate::package::npm::NpmName;
 
 /// The option that lets releases be of every age.
-const YOUNG: &str = "--young";
+pub const YOUNG: &str = "--young";
 
 /// The option that lets a package's install scripts run.
-const SCRIPTS: &str = "--scripts";
+pub const SCRIPTS: &str = "--scripts";
 
 /// How the code of a folder is named in the place of a package.
 pub const LOCAL: &str = "local:";
@@ -255,54 +255,6 @@ pub struct Granted {
     pub grant: Grant,
     /// What is there, if it is about a path and something is.
     pub found: Option<Found>,
-}
-
-/// The longest line that is shown in a command.
-const MAX_LINE: usize = 500;
-
-/// How commands name whom a grant is for.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Named {
-    /// Packages, and the options that say where they are from.
-    pub packages: Vec<String>,
-    /// The exact line in their place.
-    pub line: Option<String>,
-}
-
-impl Named {
-    /// The command that allows one thing; none if nobody can be named.
-    pub fn command(&self, option: &str, value: &Path) -> Option<String> {
-        // A path that is not UTF-8 can't be kept in the file, and one that a terminal would obey is
-        // nothing to be shown.
-        self.spelled(&[option, value.to_str().filter(|text| !text.contains(char::is_control))?])
-    }
-
-    /// The command that allows releases of every age.
-    pub fn young(&self) -> Option<String> {
-        self.spelled(&[YOUNG])
-    }
-
-    /// The command that allows a package's install scripts, or (`deny`) takes that back.
-    pub fn scripts(&self, name: &str, verb: &str) -> Option<String> {
-        Some(self.spelled(&[SCRIPTS, name])?.replacen("allow", verb, 1))
-    }
-
-    fn spelled(&self, options: &[&str]) -> Option<String> {
-        let words = ["jitbox", "allow"].into_iter().chain(self.packages.iter().map(String::as_str));
-        let text = shell_words::join(words.chain(options.iter().copied()));
-        match &self.line {
-            // A whole script, perhaps: nobody would type it, and nobody wants to read it.
-            Some(line) if line.len() > MAX_LINE || line.contains(char::is_control) => Some(format!("{text} -- LINE")),
-            Some(line) => Some(format!("{text} -- {line}")),
-            None if self.packages.is_empty() => None,
-            None => Some(text),
-        }
-    }
-
-    /// The same behind a reason.
-    pub fn allow(&self, option: &str, value: &Path) -> String {
-        self.command(option, value).map_or_else(String::new, |command| format!(" (to allow it: {command})"))
-    }
 }
 
 #[cfg(test)]

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use super::grant::{Named, local};
+use super::grant::local;
 use super::level::Level;
+use super::named::Named;
 use super::sources;
 use crate::config::Config;
 use crate::error::{Error, Result};

@@ -7,9 +7,11 @@ pub mod environment;
 pub mod grant;
 pub mod guard;
 pub mod kept;
+pub mod lacks;
 pub mod level;
 pub mod lines;
 pub mod mounts;
+pub mod named;
 pub mod names;
 pub mod paths;
 pub mod reason;
@@ -38,7 +40,7 @@ use crate::state::volumes::VolumeRecord;
 use crate::state::{Layout, store};
 use deny::Places;
 use environment::Variable;
-use grant::{Granted, Named, Net, What};
+use grant::{Granted, Net, What};
 use guard::Guards;
 use level::Level;
 use mounts::Mounted;
@@ -94,7 +96,7 @@ pub struct Asked<'a> {
     /// What the package was granted.
     pub granted: Vec<Granted>,
     /// How commands name the package.
-    pub holder: &'a Named,
+    pub holder: &'a named::Named,
     /// Paths among the arguments that exist.
     pub paths: Vec<Found>,
     /// The working directory, if it can be looked at.

@@ -8,6 +8,7 @@ use proptest::prelude::*;
 
 use super::grant::Grant;
 use super::guard::Guard;
+use super::named::Named;
 use super::paths::{Id, Sort};
 use super::secret::Reference;
 use super::*;
@@ -20,18 +21,18 @@ use crate::recipe;
 
 /// Everything that a decision depends on, by value.
 #[derive(Debug, Clone)]
-struct World {
-    engine: usize,
-    uid: u32,
-    level: Level,
-    open: bool,
-    pass: Vec<String>,
-    grants: Vec<What>,
-    tighten: Tighten,
-    paths: Vec<Found>,
-    cwd: String,
-    environment: Vec<String>,
-    named: Vec<String>,
+pub struct World {
+    pub engine: usize,
+    pub uid: u32,
+    pub level: Level,
+    pub open: bool,
+    pub pass: Vec<String>,
+    pub grants: Vec<What>,
+    pub tighten: Tighten,
+    pub paths: Vec<Found>,
+    pub cwd: String,
+    pub environment: Vec<String>,
+    pub named: Vec<String>,
 }
 
 /// Places of the made-up machine: some are private, and the last ones lead to others.
@@ -63,7 +64,7 @@ const NAMES: [&str; 13] = [
     "NODE_PATH",
 ];
 
-fn found(asked: &str, real: &str) -> Found {
+pub fn found(asked: &str, real: &str) -> Found {
     let at = REAL.iter().position(|path| *path == real).unwrap_or(99) as u64;
     Found {
         asked: asked.into(),
@@ -111,7 +112,7 @@ fn some_tighten() -> impl Strategy<Value = Tighten> {
         .prop_map(|(read_only, no_network, level, env)| Tighten { plan: false, read_only, no_network, env, level })
 }
 
-fn some_world() -> impl Strategy<Value = World> {
+pub fn some_world() -> impl Strategy<Value = World> {
     // A path is named as it is, or by a link beside or inside of what else is named.
     let link = prop_oneof![Just(None), Just(Some("/home/u/work/link")), Just(Some("/tmp/link"))];
     let path = (some_path(), link).prop_map(|(real, link)| found(link.unwrap_or(real), real));
@@ -147,7 +148,7 @@ fn guards(_: &Path) -> Result<Guards, String> {
 }
 
 impl World {
-    fn decide(&self) -> Policy {
+    pub fn decide(&self) -> Policy {
         let engines = [
             engine(Kind::Podman, true),
             engine(Kind::Podman, false),

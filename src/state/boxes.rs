@@ -298,6 +298,7 @@ pub fn forget(layout: &Layout, record: &BoxRecord) -> Result<()> {
     store::remove(&layout.told(&record.request.key()))?;
     store::remove(&layout.told(&told::newer(&record.request.key())))?;
     store::remove(&layout.told(&told::unreached(&record.request.key())))?;
+    store::remove(&layout.told(&told::lacks(&record.request.key())))?;
     attempts::forget(layout, &record.request)?;
     store::remove_folder(&layout.compiled(&record.place()))?;
     store::remove_folder(&layout.archives(&record.request.key()))

@@ -12,6 +12,7 @@
 //! told/KEY.json       what was said about one box, and is not said again
 //! told/KEY-newer.json when newer versions of it were looked for
 //! told/KEY-network.json when it was said that its program wants a network
+//! told/KEY-lacks.json what was said that its program does not have
 //! told/osv.json       when it was said that nobody can be asked about malware
 //! volumes/NAME.json   one volume of an engine, in which a package keeps its files
 //! seccomp/HASH.json   the seccomp profile, as a file for the engines to read

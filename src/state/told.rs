@@ -57,6 +57,11 @@ pub fn unreached(key: &str) -> String {
     format!("{key}-network")
 }
 
+/// What it is called that was said of what the program in the box of this key lacks.
+pub fn lacks(key: &str) -> String {
+    format!("{key}-lacks")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
