@@ -2,6 +2,8 @@
 //! what it prints is `docs/servers.md`.
 
 use std::fmt::Write;
+use std::path::Path;
+use std::process::Command;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -63,10 +65,45 @@ fn service() -> Web {
     web
 }
 
+/// What is in a folder, and when it was changed.
+fn contents(dir: &Path) -> String {
+    let listed = Command::new("find").arg(dir).args(["-printf", "%p %s %T@\\n"]).output().unwrap();
+    String::from_utf8(listed.stdout).unwrap()
+}
+
+/// Each of the commands that jitbox names at a server's first start, of which one is to be typed.
+fn offered(words: &str, dir: &str) -> Vec<String> {
+    let line = words.lines().find(|line| line.contains("-safe: it ")).unwrap_or_else(|| panic!("{words}"));
+    let (_, command) = line.trim_end_matches(')').split_once(": jitbox allow ").unwrap();
+    let (whom, options) = command.split_once(" --").unwrap();
+    let options = options.split(", --").flat_map(|option| option.split(" or --"));
+    options.map(|option| format!("jitbox allow {whom} --{}", option.replace("DIR", dir))).collect()
+}
+
+/// Lets a server do without its grant: a tool fails, and jitbox names the command that gives it, which is returned.
+fn missed(server: &Server, mut client: Client, fill: &dyn Fn(&String) -> String, dir: &Path) -> String {
+    let (tool, arguments, want) = &server.calls[0];
+    let before = contents(dir);
+    client.initialize();
+    let arguments: Value = serde_json::from_str(&fill(&arguments.to_string())).unwrap();
+    let said = client.ask_anyway("tools/call", json!({ "name": tool, "arguments": arguments })).to_string();
+    let is_for = |option: &str| server.grant.iter().any(|word| word == option);
+    // A complaint repeats the name of what was to be written.
+    assert!(is_for("--write") || !said.contains(&fill(want)), "{tool}: {said}");
+    assert_eq!(contents(dir), before, "{tool}: {said}");
+    let words = client.finish().stderr;
+    let command = format!("jitbox allow {}", shell_words::join(server.grant.iter().map(fill)));
+    assert!(offered(&words, dir.to_str().unwrap()).contains(&command), "{command}: {words}");
+    // And a network at the very moment, too.
+    let at_once = format!("(to let it reach everything: {command})");
+    assert!(!is_for("--net") || words.contains(&at_once), "{at_once}: {words}");
+    command
+}
+
 fn serve(lane: &'static Lane, server: &Server, web: &Web) -> String {
     let home = Home::empty(lane);
     let dir = home.folder("project");
-    let made = std::process::Command::new("sh").args(["-c", "git init -q -b main"]).current_dir(&dir).status().unwrap();
+    let made = Command::new("sh").args(["-c", "git init -q -b main"]).current_dir(&dir).status().unwrap();
     assert!(made.success());
     for (file, content) in [
         ("page.html", "<h1>Hello</h1>"),
@@ -89,20 +126,9 @@ fn serve(lane: &'static Lane, server: &Server, web: &Web) -> String {
         client.noisy = server.noisy;
         client
     };
-    if server.grant.iter().any(|word| word == "--net") {
-        // Without the grant, jitbox says which one it is.
-        let mut client = start();
-        client.initialize();
-        let (tool, arguments, want) = &server.calls[0];
-        let arguments: Value = serde_json::from_str(&fill(&arguments.to_string())).unwrap();
-        let said = client.ask_anyway("tools/call", json!({ "name": tool, "arguments": arguments })).to_string();
-        assert!(!said.contains(&fill(want)), "{tool}: {said}");
-        let words = client.finish().stderr;
-        let command = format!("jitbox allow {}", shell_words::join(&server.grant));
-        assert!(words.contains(&command), "{command}: {words}");
-    }
     if !server.grant.is_empty() {
-        run(home.shim("jitbox", std::iter::once("allow".to_owned()).chain(server.grant.iter().map(fill))), b"").ok();
+        let command = missed(server, start(), &fill, &dir);
+        run(home.shim("jitbox", shell_words::split(&command).unwrap().iter().skip(1)), b"").ok();
         let _ = writeln!(text, "$ jitbox allow {}", shown(&server.grant));
     }
     let set: String = server.env.iter().map(|variable| format!("{}=… ", variable.split('=').next().unwrap())).collect();
