@@ -7,8 +7,8 @@ mod hardening;
 use serde::Serialize;
 
 use self::checks::{
-    carrier, carrier_check, cgroups, failed, fine, kernel_check, limits, records, runtimes, settings_check,
-    sockets, sub_ids,
+    carrier, carrier_check, cgroups, failed, fine, kernel_check, limits, records, runtimes, settings_check, sockets,
+    sub_ids,
 };
 use self::hardening::Property;
 use crate::config::Config;

@@ -8,7 +8,8 @@ use std::ffi::OsString;
 use super::{Engine, Kind};
 use crate::exec::LINK_FD;
 use crate::plan::{
-    BOX_ID, CommitPlan, GUEST, LINK_SOCKET, LabelPlan, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume,
+    BOX_ID, CommitPlan, GUEST, LINK_SOCKET, LabelPlan, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User,
+    Volume,
 };
 
 /// The label on everything that we make: which run it belongs to.

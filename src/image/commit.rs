@@ -9,13 +9,13 @@ use super::lock::Lock;
 use super::making::{LOOK_LIMIT, Making, image_exists, unfinished};
 use super::storage;
 use super::template::{self, ADD, LABEL, guest};
+use crate::digest;
 use crate::engine::argv::{self, HOME_LABEL, RUN_LABEL};
 use crate::error::{Doing, Error, Result};
 use crate::exec::Cmd;
 use crate::plan::{CommitPlan, LabelPlan};
 use crate::policy;
 use crate::state::runs::{Ends, Run};
-use crate::digest;
 use crate::supervise::strays;
 
 /// How long an engine may take to make an image.

@@ -67,7 +67,8 @@ impl<'a> Installation<'a> {
         let run = Run::begin(making.layout, making.engine)?;
         policy::write_seccomp(making.layout, making.engine, &policy::NOT_RELAXED)?;
         let plan = plan.named(&run.name);
-        let removal = || Cmd::engine(making.engine, argv::remove_containers(making.engine, std::slice::from_ref(&run.name)));
+        let removal =
+            || Cmd::engine(making.engine, argv::remove_containers(making.engine, std::slice::from_ref(&run.name)));
         let keeper = making.keeper(&run, plan.plan().kept.then(removal).into_iter().collect())?;
         let command = Cmd::engine(making.engine, argv::run(making.engine, plan.plan()));
         let running = command.with_environment(strays::mark(&run.name)).start_in_pieces(input.to_vec())?;

@@ -311,7 +311,8 @@ fn seed(lane: &'static Lane, line: &Line) -> PathBuf {
         "npx-safe" => home.compiled().iter().any(|dir| dir.read_dir().is_ok_and(|mut files| files.next().is_some())),
         _ => !home.records().is_empty(),
     };
-    while child.try_wait().unwrap().is_none() && !is_settled() && (home.records().is_empty() || Instant::now() < until) {
+    while child.try_wait().unwrap().is_none() && !is_settled() && (home.records().is_empty() || Instant::now() < until)
+    {
         std::thread::sleep(Duration::from_millis(50));
     }
     drop(child.stdin.take());

@@ -36,22 +36,14 @@ fn what_recorded_answers_mean() {
     let desktop =
         DOCKER_INFO.replace("Debian GNU/Linux 12 (bookworm)", "Docker Desktop").replace("name=seccomp", "name=selinux");
     let bed = Bed::new(&["docker"]);
-    let bed = bed.answers(&[
-        ("--version", 0, "Docker version 28"),
-        ("version", 0, DOCKER_20),
-        ("info", 0, &desktop),
-    ]);
+    let bed = bed.answers(&[("--version", 0, "Docker version 28"), ("version", 0, DOCKER_20), ("info", 0, &desktop)]);
     let facts = bed.find().unwrap().facts;
     assert!(facts.remote && facts.selinux);
     assert_eq!(facts.product.as_deref(), Some("Docker Desktop"));
 
     let other = DOCKER_INFO.replace("KERNEL", "5.15.0-other");
     let bed = Bed::new(&["docker"]);
-    let bed = bed.answers(&[
-        ("--version", 0, "Docker version 28"),
-        ("version", 0, DOCKER_20),
-        ("info", 0, &other),
-    ]);
+    let bed = bed.answers(&[("--version", 0, "Docker version 28"), ("version", 0, DOCKER_20), ("info", 0, &other)]);
     assert!(bed.find().unwrap().facts.remote);
 
     let podman_socket = DOCKER_20.replace("\"Engine\"", "\"Podman Engine\"");
