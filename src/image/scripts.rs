@@ -15,6 +15,9 @@ use crate::error::{Doing, Error, Result};
 use crate::package::shown;
 use crate::policy::{self, Decided};
 
+/// Where they may write: no folder that is there, since older runc gives a tmpfs the mode of the folder that it covers.
+const PLACE: &str = "/scripts";
+
 /// How long all scripts of a box may take.
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -58,7 +61,7 @@ impl Making<'_> {
         words.extend(packages.values().flatten().cloned());
         words.push("--".to_owned());
         words.extend(packages.keys().cloned());
-        policy::building(self.layout, self.engine, image, words)
+        policy::building(self.layout, self.engine, image, PLACE, words)
     }
 
     /// Runs the scripts of `packages` in a container of `image`: what they made, as an archive with nothing in it but

@@ -28,7 +28,7 @@ impl Making<'_> {
     /// The container in which it is built.
     pub fn wheel_plan(&self) -> Decided {
         let words = ["sh", "-c", WHEEL].map(str::to_owned).to_vec();
-        policy::building(self.layout, self.engine, &self.base, words)
+        policy::building(self.layout, self.engine, &self.base, policy::WORK, words)
     }
 
     /// Builds a project: the wheel's name and content, as the project's own code gave them.

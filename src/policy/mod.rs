@@ -332,11 +332,14 @@ fn tmpfs(engine: &Engine, size: u64, volume: bool) -> Vec<Tmpfs> {
     all
 }
 
+/// Where what fetches or builds may write. It is a folder of the images that come of it, too.
+pub const WORK: &str = "/work";
+
 /// The container that fetches: network, no mounts, no code of the packages.
 pub fn fetching(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
     let mut plan = bare(layout, engine, image);
     plan.tmpfs.push(Tmpfs {
-        target: "/work".to_owned(),
+        target: WORK.to_owned(),
         size: 1 << 30,
         // uv may have to be installed here first.
         exec: true,
@@ -348,10 +351,11 @@ pub fn fetching(layout: &Layout, engine: &Engine, image: &str, command: Vec<Stri
 }
 
 /// The container that builds a package from its source, which runs the package's own code: it
-/// reaches nothing, and only what it says comes out.
-pub fn building(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
+/// reaches nothing, can write in `place` only, and only what it says comes out.
+pub fn building(layout: &Layout, engine: &Engine, image: &str, place: &str, command: Vec<String>) -> Decided {
     let Decided(mut plan) = fetching(layout, engine, image, command);
     plan.network = Network::None;
+    plan.tmpfs.iter_mut().filter(|tmpfs| tmpfs.target == WORK).for_each(|tmpfs| place.clone_into(&mut tmpfs.target));
     Decided(plan)
 }
 
@@ -359,7 +363,7 @@ pub fn building(layout: &Layout, engine: &Engine, image: &str, command: Vec<Stri
 pub fn installing(layout: &Layout, engine: &Engine, base: &str, debian: bool, command: Vec<String>) -> Decided {
     let Decided(mut plan) = fetching(layout, engine, base, command);
     // The engine's own file system, and not one in memory, is where packages and what comes with them have room.
-    plan.tmpfs.retain(|place| place.target == "/work");
+    plan.tmpfs.retain(|place| place.target == WORK);
     (plan.user, plan.kept) = (User::Root, true);
     plan.limits.cpus = 0.0;
     if debian {
@@ -370,7 +374,7 @@ pub fn installing(layout: &Layout, engine: &Engine, base: &str, debian: bool, co
 
 /// The container in which files are added to an image: it reaches nothing.
 pub fn adding(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
-    let Decided(mut plan) = building(layout, engine, image, command);
+    let Decided(mut plan) = building(layout, engine, image, WORK, command);
     plan.tmpfs.clear();
     (plan.user, plan.kept) = (User::Root, true);
     Decided(plan)

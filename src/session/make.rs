@@ -8,7 +8,7 @@ use super::{Session, age};
 use crate::error::{Error, Result};
 use crate::image::commit;
 use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
-use crate::image::making::{Making, Sources};
+use crate::image::making::{Making, Sources, image_exists};
 use crate::image::template::guest_id;
 use crate::image::words::Words;
 use crate::launch::Launch;
@@ -99,7 +99,7 @@ impl Session<'_> {
         // The container works on meanwhile: what is refused is thrown away with it.
         self.check_known(launch, &locked, &resolved.packages)?;
         let Built { image, scripts, not_run, programs } =
-            self.build(launch, (making, installation), &locked, attempt, progress)?;
+            self.build(launch, (making, Some(installation)), &locked, attempt, progress)?;
         let request = &attempt.request;
         let own_name = resolved.packages.first().map_or(name, PinnedPackage::name);
         let mcp = is_server(name) || is_server(own_name) || locked.has_mcp_sdk(request.ecosystem);
@@ -150,8 +150,9 @@ impl Session<'_> {
         let mut attempt = Attempt::of_box(&self.layout, record)?;
         let mut record = record.clone();
         progress.phase("installing");
-        let built = making
-            .install(Some(&locked))
+        let is_there = image_exists(&self.engine, &making.image(&locked))?;
+        let installation = if is_there { Ok(None) } else { making.install(Some(&locked)).map(Some) };
+        let built = installation
             .and_then(|installation| self.build(launch, (&making, installation), &locked, &mut attempt, &progress));
         let log = making.words.all();
         attempt.keep_log(&self.layout, &log)?;

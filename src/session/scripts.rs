@@ -57,11 +57,11 @@ impl Session<'_> {
         Ok(may.into_iter().map(str::to_owned).collect())
     }
 
-    /// Makes the image of a locked tree that is being installed, and runs the scripts that are allowed.
+    /// Makes the image of a locked tree that is being installed, unless it is there, and runs the scripts that are allowed.
     pub(super) fn build(
         &self,
         launch: &Launch,
-        (making, installation): (&Making<'_>, Installation<'_>),
+        (making, installation): (&Making<'_>, Option<Installation<'_>>),
         locked: &Lock,
         attempt: &mut Attempt,
         progress: &ui::Progress,
@@ -104,15 +104,16 @@ impl Session<'_> {
     /// The image is that of everybody who has locked the same: if it is there, nothing is waited for.
     fn finish(
         &self,
-        installation: Installation<'_>,
+        installation: Option<Installation<'_>>,
         making: &Making<'_>,
         image: &str,
         locked: &Lock,
     ) -> Result<Vec<u8>> {
-        if !image_exists(&self.engine, image)? {
+        if let Some(installation) = installation
+            && !image_exists(&self.engine, image)?
+        {
             return installation.finish(image, commit::labels(locked));
         }
-        drop(installation);
         if making.ecosystem == Ecosystem::Pypi { self.programs(image) } else { Ok(Vec::new()) }
     }
 

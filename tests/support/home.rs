@@ -11,7 +11,7 @@ use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::lane::{Lane, lanes};
+use super::lane::{Lane, lanes, processes};
 use super::run::{finish, run};
 
 /// Which way the link goes.
@@ -79,6 +79,16 @@ impl Home {
         let home = Self { lane, dir, carrier: Carrier::Chosen, pooled: false };
         home.furnish();
         home
+    }
+
+    /// Whether somebody still clears up after a start from here.
+    pub fn has_keepers(&self) -> bool {
+        let is_keeper = |pid: &u32| {
+            let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let cwd = std::fs::read_link(format!("/proc/{pid}/cwd"));
+            command.starts_with(b"jitbox-keeper") && cwd.is_ok_and(|cwd| cwd.starts_with(&self.dir))
+        };
+        processes().iter().any(is_keeper)
     }
 
     /// Folders in which the engine is known and the boxes of `lines` are there.
@@ -257,6 +267,11 @@ fn own(path: &Path, uid: u32, gid: u32) -> std::io::Result<()> {
 
 impl Drop for Home {
     fn drop(&mut self) {
+        // They clear up by the engine's settings that are here.
+        let until = Instant::now() + Duration::from_secs(20);
+        while self.has_keepers() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(50));
+        }
         self.remove_volumes();
         if !self.pooled || std::thread::panicking() {
             let _ = std::fs::remove_dir_all(&self.dir);

@@ -115,14 +115,6 @@ pub(super) fn fingerprint(context: &Context, candidate: &Candidate) -> Vec<Strin
 /// Files and folders whose change can change an engine.
 fn settings(context: &Context, kind: Kind) -> Vec<PathBuf> {
     match kind {
-        Kind::Docker => {
-            // Where a builder can appear (docker/cli, cli-plugins/manager).
-            let mut places = vec![endpoint::docker_config_dir(context).join("cli-plugins")];
-            let system =
-                ["/usr/local/lib/docker", "/usr/local/libexec/docker", "/usr/lib/docker", "/usr/libexec/docker"];
-            places.extend(system.map(|dir| Path::new(dir).join("cli-plugins")));
-            places
-        }
         Kind::Podman => {
             let own = endpoint::config_home(context).join("containers");
             let dirs = [own, "/etc/containers".into(), "/usr/share/containers".into()];
@@ -130,7 +122,7 @@ fn settings(context: &Context, kind: Kind) -> Vec<PathBuf> {
                 .flat_map(|dir| ["containers.conf", "containers.conf.d", "storage.conf"].map(|name| dir.join(name)))
                 .collect()
         }
-        Kind::Nerdctl => Vec::new(),
+        Kind::Docker | Kind::Nerdctl => Vec::new(),
     }
 }
 

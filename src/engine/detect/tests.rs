@@ -77,7 +77,6 @@ impl Bed {
     fn all_alive(self) -> Self {
         self.answers(&[
             ("docker --version", 0, "Docker version 20.10.24, build 297e128"),
-            ("buildx version", 1, "docker: 'buildx' is not a docker command."),
             ("info --format json", 0, PODMAN_INFO),
             ("bin/nerdctl version", 0, NERDCTL),
             ("bin/nerdctl info", 0, NERDCTL_INFO),
