@@ -28,8 +28,6 @@ pub enum User {
     Nobody,
     /// [`BOX_ID`], which is the caller outside: mounted files are theirs.
     Mapped,
-    /// Whoever the container's files are to belong to: its root.
-    Root,
     /// The caller's own ids.
     Caller {
         /// User id.
@@ -132,11 +130,9 @@ pub struct RunPlan {
     pub limits: Limits,
     /// Which network.
     pub network: Network,
-    /// Whether it can write to the image's own files, and the container stays when it has ended, for an image to be
-    /// made of it.
-    pub kept: bool,
-    /// What it may do as root (capabilities(7), without `CAP_`): next to nothing runs with any.
-    pub capabilities: &'static [&'static str],
+    /// If the container stays when it has ended, for an image to be made of it: it can write to the image's own files, and
+    /// runs as their owner, root, with nothing but these capabilities (capabilities(7), without `CAP_`).
+    pub kept: Option<&'static [&'static str]>,
     /// The seccomp profile, as a file.
     pub seccomp: PathBuf,
     /// How.

@@ -246,7 +246,6 @@ fn reasons(policy: &Policy) -> Vec<(String, String)> {
 fn user(user: User) -> String {
     match user {
         User::Nobody => format!("user {BOX_ID}, who owns nothing"),
-        User::Root => "the container's root".to_owned(),
         User::Mapped => "you, who are mapped to another user in the box".to_owned(),
         User::Caller { uid, gid } => format!("user {uid}, group {gid}"),
     }

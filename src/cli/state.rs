@@ -42,7 +42,6 @@ fn whose(user: User) -> &'static str {
     match user {
         User::Nobody => "nobody",
         User::Mapped | User::Caller { .. } => "you",
-        User::Root => "root",
     }
 }
 

@@ -79,7 +79,7 @@ pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
     // The user's runtime is for the packages' code. Fetching runs none of it, needs the network,
     // and not every runtime can give that; nor does every one leave files behind.
     let fetches = matches!(plan.start, Start::Command(_)) && plan.network == Network::Engine;
-    let runtime = engine.runtime.as_ref().filter(|_| !fetches && !plan.kept);
+    let runtime = engine.runtime.as_ref().filter(|_| !fetches && plan.kept.is_none());
     let mut argv = match (engine.kind, runtime) {
         // A global option here, an option of `run` elsewhere.
         (Kind::Podman, Some(runtime)) => Argv::of(engine, &["--runtime", runtime, "run"]),
@@ -92,7 +92,7 @@ pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
     };
     let attached = matches!(plan.start, Start::Attached | Start::Command(_));
     argv.flag(if attached { "--interactive" } else { "--detach" });
-    if !plan.kept && (attached || engine.removes_detached()) {
+    if plan.kept.is_none() && (attached || engine.removes_detached()) {
         argv.flag("--rm");
     }
     argv.option("--name", &plan.name);
@@ -132,11 +132,11 @@ pub fn run(engine: &Engine, plan: &RunPlan) -> Vec<OsString> {
 }
 
 fn confine(argv: &mut Argv, engine: &Engine, plan: &RunPlan) {
-    if !plan.kept {
+    if plan.kept.is_none() {
         argv.flag("--read-only");
     }
     argv.flag("--cap-drop=ALL");
-    for capability in plan.capabilities {
+    for capability in plan.kept.into_iter().flatten() {
         argv.option("--cap-add", capability);
     }
     argv.flag("--security-opt=no-new-privileges");
@@ -150,8 +150,8 @@ fn confine(argv: &mut Argv, engine: &Engine, plan: &RunPlan) {
     argv.flag("--stop-timeout=1");
     argv.option("--network", if plan.network == Network::None { "none" } else { default_network(engine) });
     match plan.user {
+        _ if plan.kept.is_some() => argv.flag("--user=0:0"),
         User::Nobody => argv.option("--user", format!("{BOX_ID}:{BOX_ID}")),
-        User::Root => argv.flag("--user=0:0"),
         User::Mapped => argv
             .option("--userns", format!("keep-id:uid={BOX_ID},gid={BOX_ID}"))
             .option("--user", format!("{BOX_ID}:{BOX_ID}")),

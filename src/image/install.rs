@@ -33,7 +33,7 @@ impl Making<'_> {
     /// Resolves the tree only: what there would be in a box that is made now.
     pub fn look(&self) -> Result<Lock> {
         let plan = policy::fetching(self.layout, self.engine, &self.base, self.script("look"));
-        let mut step = Installation::start(self, plan, &self.input(&self.asked(&[], "", "")))?;
+        let mut step = Installation::start(self, plan, self.input(&self.asked(&[], "", "")))?;
         let lock = step.lock()?;
         step.ended()?;
         step.kept.take().into_iter().for_each(|(_, keeper)| keeper.finish());
@@ -44,7 +44,7 @@ impl Making<'_> {
     pub fn install(&self, known: Option<&Lock>) -> Result<Installation<'_>> {
         let (guest, apt) = (guest(self.engine.facts.architecture), self.apt.join(" "));
         let asked = self.asked(guest, known.map_or("", |lock| &lock.text), &apt);
-        Installation::start(self, self.install_plan(), &self.input(&asked))
+        Installation::start(self, self.install_plan(), self.input(&asked))
     }
 
     fn asked<'a>(&'a self, guest: &'a [u8], lock: &'a str, apt: &'a str) -> Input<'a> {
@@ -63,15 +63,15 @@ pub struct Installation<'a> {
 
 impl<'a> Installation<'a> {
     /// Starts what `plan` says with `input`.
-    pub(super) fn start(making: &'a Making<'a>, plan: Decided, input: &[u8]) -> Result<Self> {
+    pub(super) fn start(making: &'a Making<'a>, plan: Decided, input: Vec<u8>) -> Result<Self> {
         let run = Run::begin(making.layout, making.engine)?;
         policy::write_seccomp(making.layout, making.engine, &policy::NOT_RELAXED)?;
         let plan = plan.named(&run.name);
         let removal =
             || Cmd::engine(making.engine, argv::remove_containers(making.engine, std::slice::from_ref(&run.name)));
-        let keeper = making.keeper(&run, plan.plan().kept.then(removal).into_iter().collect())?;
+        let keeper = making.keeper(&run, plan.plan().kept.map(|_| removal()).into_iter().collect())?;
         let command = Cmd::engine(making.engine, argv::run(making.engine, plan.plan()));
-        let running = command.with_environment(strays::mark(&run.name)).start_in_pieces(input.to_vec())?;
+        let running = command.with_environment(strays::mark(&run.name)).start_in_pieces(input)?;
         run.owns(running.leader(), Ends::WhenRemoved);
         Ok(Self { making, running: Some(running), kept: Some((run, keeper)) })
     }

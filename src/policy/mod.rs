@@ -234,8 +234,7 @@ impl Policy {
             tmpfs: self.tmpfs.clone(),
             limits: self.limits,
             network: self.network,
-            kept: false,
-            capabilities: &[],
+            kept: None,
             seccomp: seccomp_file(layout, engine, &self.relaxed),
             start: Start::Attached,
         })
@@ -364,19 +363,17 @@ pub fn installing(layout: &Layout, engine: &Engine, base: &str, debian: bool, co
     let Decided(mut plan) = fetching(layout, engine, base, command);
     // The engine's own file system, and not one in memory, is where packages and what comes with them have room.
     plan.tmpfs.retain(|place| place.target == WORK);
-    (plan.user, plan.kept) = (User::Root, true);
+    plan.kept = Some(if debian { &DEBIAN } else { &[] });
     plan.limits.cpus = 0.0;
-    if debian {
-        plan.capabilities = &DEBIAN;
-    }
     Decided(plan)
 }
 
 /// The container in which files are added to an image: it reaches nothing.
 pub fn adding(layout: &Layout, engine: &Engine, image: &str, command: Vec<String>) -> Decided {
-    let Decided(mut plan) = building(layout, engine, image, WORK, command);
+    let mut plan = bare(layout, engine, image);
     plan.tmpfs.clear();
-    (plan.user, plan.kept) = (User::Root, true);
+    plan.kept = Some(&[]);
+    plan.start = Start::Command(command);
     Decided(plan)
 }
 
@@ -405,8 +402,7 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
         tmpfs: tmpfs(engine, 64 << 20, false),
         limits: Limits { memory: 512 << 20, cpus: 1.0, pids: 512, nofile: NOFILE, files: 64 << 20 },
         network: Network::None,
-        kept: false,
-        capabilities: &[],
+        kept: None,
         seccomp: seccomp_file(layout, engine, &NOT_RELAXED),
         start: Start::Attached,
     }

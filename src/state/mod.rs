@@ -7,7 +7,7 @@
 //! compiled/KEY/       the byte code of one box's program; of a later attempt's, compiled/KEY-N
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
 //! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket,
-//!                     a build's secrets; in the runtime directory if there is one
+//!                     a client's files; in the runtime directory if there is one
 //! locks/KEY           held while a box is built
 //! told/KEY.json       what was said about one box, and is not said again
 //! told/KEY-newer.json when newer versions of it were looked for

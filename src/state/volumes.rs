@@ -61,7 +61,6 @@ pub fn of(layout: &Layout, uid: u32, engine: &Engine, record: &BoxRecord, user: 
     let whose = match user {
         User::Nobody => String::new(),
         User::Mapped => "-mapped".to_owned(),
-        User::Root => "-root".to_owned(),
         User::Caller { uid, .. } => format!("-{uid}"),
     };
     VolumeRecord {
