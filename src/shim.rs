@@ -141,8 +141,9 @@ fn announce(session: &Session<'_>, launch: &Launch, record: &BoxRecord, policy: 
         ui::note(&format!("the network is open: {}", policy.network_why));
     }
     if !session.engine.enforces_all() {
+        let which = if session.engine.stops_boxes() { "they" } else { "the first two" };
         ui::note(&format!(
-            "this {} can't limit memory, processes and processors; the first two are watched from inside",
+            "this {} can't limit memory, processes and processors: {which} are watched from inside",
             session.engine.kind.name()
         ));
     }

@@ -3,6 +3,7 @@
 //! kernel ends whatever is left in its PID namespace.
 
 mod child;
+mod hold;
 mod link;
 mod mounts;
 mod network;

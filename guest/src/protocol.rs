@@ -7,7 +7,7 @@
 use std::fmt;
 
 /// Both sides must be of one version; the image holds the guest that its shim was built with.
-pub const VERSION: u16 = 3;
+pub const VERSION: u16 = 4;
 
 /// The longest message into the box. A launch carries argv and environment, which Linux itself
 /// bounds at a quarter of the stack limit (execve(2)), 2 MiB by default.
@@ -57,6 +57,8 @@ pub struct Watch {
     pub memory: u64,
     /// Number of processes and threads.
     pub pids: u64,
+    /// Thousandths of a processor.
+    pub cpus: u32,
     /// Whether somebody tries to reach a network: there is none.
     pub network: bool,
 }
@@ -76,7 +78,7 @@ pub struct Mounted {
 }
 
 impl Watch {
-    /// Whether there is a limit to watch.
+    /// Whether there is a limit whose breaking ends the program.
     pub fn anything(self) -> bool {
         self.memory > 0 || self.pids > 0
     }
@@ -385,6 +387,7 @@ impl Message for ToGuest {
                 out.u32(launch.grace_ms);
                 out.u64(launch.watch.memory);
                 out.u64(launch.watch.pids);
+                out.u32(launch.watch.cpus);
                 out.u8(launch.watch.network.into());
                 out.u32(launch.mounts.len() as u32);
                 for mount in &launch.mounts {
@@ -433,7 +436,7 @@ impl Message for ToGuest {
                     _ => return None,
                 },
                 grace_ms: body.u32()?,
-                watch: Watch { memory: body.u64()?, pids: body.u64()?, network: body.u8()? != 0 },
+                watch: Watch { memory: body.u64()?, pids: body.u64()?, cpus: body.u32()?, network: body.u8()? != 0 },
                 mounts: body.mounts()?,
             }),
             2 => Self::Signal(body.u32()? as i32),
@@ -541,7 +544,7 @@ mod tests {
             cwd: b"/state".to_vec(),
             stdio: Stdio::Terminal { rows: 24, columns: 80 },
             grace_ms: 2000,
-            watch: Watch { memory: 1, pids: 2, network: true },
+            watch: Watch { memory: 1, pids: 2, cpus: 3, network: true },
             mounts: vec![Mounted { path: b"/x".to_vec(), device: 1, inode: u64::MAX, writable: true }],
         }
     }

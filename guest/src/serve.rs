@@ -14,6 +14,7 @@ use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid, pipe2};
 
 use crate::child;
+use crate::hold::Hold;
 use crate::link::Link;
 use crate::network::Lookout;
 use crate::{mounts, usage, watch};
@@ -80,6 +81,8 @@ struct Program {
     watch: Watch,
     /// When to look whether the limits are kept.
     next_look: Instant,
+    /// Keeps the box to its processors.
+    hold: Option<Hold>,
     /// Looks whether somebody tries to reach a network, until somebody did.
     lookout: Option<Lookout>,
     /// The most memory that a look has found.
@@ -103,6 +106,7 @@ impl Program {
             outputs: [None, None],
             watch: launch.watch,
             next_look: Instant::now(),
+            hold: Hold::to(launch.watch.cpus),
             lookout: launch.watch.network.then(Lookout::new),
             most_memory: 0,
             grace: Duration::from_millis(launch.grace_ms.into()),
@@ -179,11 +183,18 @@ impl Program {
             }
             self.collect(&mut link, ready.outputs);
             self.look();
+            if let Some(hold) = &mut self.hold {
+                hold.look();
+            }
             self.look_out(&mut link, false);
         }
         self.look_out(&mut link, true);
         let end = self.end.unwrap_or(End::Signaled(Signal::SIGKILL as i32));
-        link.send(&FromGuest::End(end, usage::of_the_box(self.most_memory)));
+        let mut used = usage::of_the_box(self.most_memory);
+        if let Some(hold) = &self.hold {
+            hold.tell(&mut used);
+        }
+        link.send(&FromGuest::End(end, used));
         link.wait_until_read(LAST_WORDS);
         Ok(match end {
             End::Exited(code) => code,
@@ -245,6 +256,9 @@ impl Program {
             self.deadline = Some(Instant::now() + self.grace);
             self.signal(Signal::SIGTERM);
             // A stopped program can't act on SIGTERM.
+            if let Some(mut hold) = self.hold.take() {
+                hold.release();
+            }
             self.signal(Signal::SIGCONT);
         }
     }
@@ -381,8 +395,9 @@ impl Program {
 
     fn timeout(&self) -> PollTimeout {
         let look = self.watch.anything().then_some(self.next_look);
+        let hold = self.hold.as_ref().map(Hold::next);
         let look_out = self.lookout.as_ref().map(Lookout::next);
-        let next = self.deadline.or_else(|| [look, look_out].into_iter().flatten().min());
+        let next = self.deadline.or_else(|| [look, hold, look_out].into_iter().flatten().min());
         next.map_or(PollTimeout::NONE, |next| {
             let left = next.saturating_duration_since(Instant::now());
             PollTimeout::try_from(left.as_millis() + 1).unwrap_or(PollTimeout::MAX)

@@ -82,10 +82,10 @@ mod tests {
     #[test]
     fn names_the_broken_limit() {
         let seen = Seen { memory: 5, tasks: 2 };
-        assert_eq!(seen.over(Watch { memory: 0, pids: 0, network: false }), None);
-        assert_eq!(seen.over(Watch { memory: 5, pids: 2, network: false }), None);
-        assert_eq!(seen.over(Watch { memory: 4, pids: 1, network: false }), Some(End::OverMemory(5)));
-        assert_eq!(seen.over(Watch { memory: 0, pids: 1, network: false }), Some(End::OverPids(2)));
+        assert_eq!(seen.over(Watch::default()), None);
+        assert_eq!(seen.over(Watch { memory: 5, pids: 2, ..Watch::default() }), None);
+        assert_eq!(seen.over(Watch { memory: 4, pids: 1, ..Watch::default() }), Some(End::OverMemory(5)));
+        assert_eq!(seen.over(Watch { pids: 1, ..Watch::default() }), Some(End::OverPids(2)));
     }
 
     #[test]

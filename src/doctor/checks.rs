@@ -67,7 +67,7 @@ pub(super) fn limits(engine: &Engine) -> Check {
     if missing.is_empty() {
         return fine("limits", WHAT, "memory, pids and cpus");
     }
-    let detail = format!("not {}: our own process in the box watches memory and pids instead", missing.join(", "));
+    let detail = format!("not {}: our own process in the box watches instead", missing.join(", "));
     let fix = if Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
         "delegate the controllers to users: a file /etc/systemd/system/user@.service.d/delegate.conf with `[Service]` and \
          `Delegate=cpu cpuset memory pids`, then sudo systemctl daemon-reload, and log in again"

@@ -188,6 +188,8 @@ fn surroundings(said: &Said<'_>) -> Vec<Property> {
 /// Whether the cgroup says what was asked for; where the engine can't, the guest watches.
 fn kept_limits(said: &Said<'_>, limits: Limits, engine: &Engine) -> Vec<Property> {
     let enforced = engine.enforced();
+    let watched = "not by the engine: PID 1 in the box watches it";
+    let share = if engine.stops_boxes() { watched } else { "whether this runtime does is not known" };
     let row = |id, what, asked: bool, watched: &str, files, wanted: &str| {
         let found = said.cgroup(files);
         let holds = found.is_some_and(|found| found.split(' ').next() == Some(wanted));
@@ -198,11 +200,10 @@ fn kept_limits(said: &Said<'_>, limits: Limits, engine: &Engine) -> Vec<Property
         }
     };
     let quota = ((limits.cpus * 100_000.0) as u64).to_string();
-    let watched = "not by the engine: PID 1 in the box watches it";
     vec![
         row("memory", "memory is limited", enforced.memory, watched, MEMORY, &limits.memory.to_string()),
         row("pids", "processes are limited", enforced.pids, watched, PIDS, &limits.pids.to_string()),
-        row("cpus", "processors are limited", enforced.cpus, "not by the engine, and nobody else can", CPUS, &quota),
+        row("cpus", "processors are limited", enforced.cpus, share, CPUS, &quota),
     ]
 }
 

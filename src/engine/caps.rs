@@ -83,6 +83,13 @@ impl Engine {
         self.facts.enforces
     }
 
+    /// Whether a box can be stopped for a moment by our own process in it, and nobody is the worse for it. gVisor hangs up
+    /// (SIGHUP) a process group when one of its processes ends while others are stopped, where Linux does not (seen with
+    /// runsc 20240729).
+    pub fn stops_boxes(&self) -> bool {
+        self.runtime.is_none()
+    }
+
     /// A limit on a user's processes (getrlimit(2), RLIMIT_NPROC) is one on the box's: it has a
     /// kernel of its own. On ours all boxes of a rootless engine are one user's.
     pub fn counts_processes_alone(&self) -> bool {

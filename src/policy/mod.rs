@@ -252,6 +252,7 @@ pub fn decide(asked: Asked<'_>) -> Policy {
     let enforces = asked.engine.enforced();
     // The working directory is only there if it, or something below or above it, was mounted.
     let targets = || mounts.mounts.iter().map(|mounted| &mounted.mount.target);
+    let holds = !enforces.cpus && limits.cpus < asked.processors as f64 && asked.engine.stops_boxes();
     let is_there = targets().any(|at| at.starts_with(asked.cwd) || asked.cwd.starts_with(at));
     Policy {
         level: asked.level,
@@ -265,6 +266,7 @@ pub fn decide(asked: Asked<'_>) -> Policy {
         watch: Watch {
             memory: if enforces.memory { 0 } else { limits.memory },
             pids: if enforces.pids { 0 } else { limits.pids },
+            cpus: if holds { (limits.cpus * 1000.0) as u32 } else { 0 },
             network: network == Network::None,
         },
         keeps: asked.keeps,
