@@ -2,6 +2,7 @@
 //! run.
 
 mod age;
+pub mod build;
 pub mod compile;
 pub mod grantee;
 pub mod images;
@@ -48,6 +49,7 @@ use crate::registry::settings::Settings;
 use crate::state::attempts::Why;
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::grants::Grants;
+use crate::state::overrides::Overrides;
 use crate::state::{Layout, lock, runs, told};
 use crate::supervise::{self, Job, Outcome};
 use crate::{recipe, ui};
@@ -118,7 +120,7 @@ impl<'a> Session<'a> {
         if let Some(record) = boxes::find(&self.layout, &request)? {
             return Ok(record);
         }
-        let made = self.make(launch, &request, Why::FirstStart);
+        let made = self.make(launch, (&request, &Overrides::default()), Why::FirstStart);
         let made = made.map_err(|e| if e.kind == Kind::Network { self.offer_cached(e, launch) } else { e })?;
         let Some((attempt, record)) = made else {
             return Err(Error::failed("there is a box, and it was not found"));
@@ -137,7 +139,7 @@ impl<'a> Session<'a> {
     fn up_to_date(&self, launch: &Launch, record: BoxRecord) -> Result<BoxRecord> {
         let is_current = record.guest == guest_id(self.engine.facts.architecture);
         if is_current
-            && record.apt == recipe::apt(&record.packages)?
+            && record.apt == record.overrides.apt_for(&record.packages)?
             && record.scripts == self.scripts_of(launch, &record)?
         {
             return Ok(record);

@@ -15,6 +15,7 @@
 )]
 
 mod abuse;
+mod build;
 mod cli;
 mod confinement;
 mod death;
@@ -26,6 +27,7 @@ mod launchers;
 mod limits;
 mod local;
 mod oracle;
+mod poison;
 mod projects;
 mod registries;
 mod scripts;
@@ -77,6 +79,7 @@ impl Case {
 /// Every topic, with its cases.
 const TOPICS: &[(&str, &[Case])] = &[
     ("abuse", abuse::CASES),
+    ("build", build::CASES),
     ("death", death::CASES),
     ("servers", servers::CASES),
     ("sources", sources::CASES),
@@ -95,6 +98,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("cli", cli::CASES),
     ("development", development::CASES),
     ("launchers", launchers::CASES),
+    ("poison", poison::CASES),
     ("projects", projects::CASES),
     ("registries", registries::CASES),
 ];

@@ -16,7 +16,7 @@ use crate::state::{Layout, lock};
 use crate::ui;
 
 /// The attempts of boxes with that name, or of that package: of all without a name.
-fn called(layout: &Layout, name: Option<&str>) -> Result<Vec<Attempt>> {
+pub(super) fn called(layout: &Layout, name: Option<&str>) -> Result<Vec<Attempt>> {
     let mut all = attempts::all(layout)?;
     if let Some(name) = name {
         all.retain(|attempt| logs::is_package(&attempt.request.name(), name));
@@ -43,6 +43,7 @@ pub fn list(context: &Context, name: Option<&str>, json: bool) -> Result<ExitCod
                 "number": attempt.number,
                 "parent": attempt.parent,
                 "why": attempt.why,
+                "overrides": attempt.overrides,
                 "started": attempt.started,
                 "phases": attempt.phases,
                 "outcome": attempt.outcome,
@@ -77,7 +78,9 @@ fn one_line(layout: &Layout, attempt: &Attempt, active: bool) -> String {
         Outcome::UnderWay if lock::is_held(&layout.lock(&attempt.request.key())) => "under way".to_owned(),
         Outcome::UnderWay => "was ended".to_owned(),
     };
-    format!("{} #{}  {day}  {seconds:.1} s  {outcome}", attempt.request.name(), attempt.number)
+    let with: String =
+        attempt.overrides.options().iter().map(|word| format!(" {}", shell_words::quote(word))).collect();
+    format!("{} #{}{with}  {day}  {seconds:.1} s  {outcome}", attempt.request.name(), attempt.number)
 }
 
 /// Prints what was said during an attempt: the last one that said anything, unless its number is given.
@@ -117,6 +120,7 @@ pub fn inspect(context: &Context, name: &str, ask: bool, json: bool) -> Result<E
             "image": record.image,
             "base": record.base,
             "apt": record.apt,
+            "overrides": record.overrides.options(),
             "scripts": record.scripts,
             "not_run": record.not_run,
             "mcp": record.mcp,

@@ -2,6 +2,7 @@
 
 pub mod allow;
 pub mod attempts;
+pub mod build;
 pub mod completions;
 pub mod deny;
 pub mod doctor;
@@ -82,6 +83,8 @@ enum Command {
     Prune(prune::Args),
     /// Take newer versions, and say what is different in them
     Update(update::Args),
+    /// Make a box with something besides what its line says: Debian packages, another Node or Python, other versions
+    Build(build::Args),
     /// Go back to the box before the last update, without a network
     Rollback {
         /// A name as `jitbox ls` shows it, or a package's
@@ -235,6 +238,7 @@ pub fn main() -> ExitCode {
         Command::Grants(show) => grants::run(&context, &show),
         Command::Ls { json } => ls::run(&context, json),
         Command::Update(args) => update::run(&context, &args),
+        Command::Build(args) => build::run(&context, &args),
         Command::Rollback { name, to, json } => update::roll_back(&context, &name, to, json),
         Command::Attempts { name, json } => attempts::list(&context, name.as_deref(), json),
         Command::Log { name, attempt } => attempts::log(&context, &name, attempt),

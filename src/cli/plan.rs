@@ -19,6 +19,7 @@ use crate::policy::mounts::Mounted;
 use crate::policy::{Parts, Policy};
 use crate::session::{self, Session, project};
 use crate::state::boxes;
+use crate::state::overrides::Overrides;
 use crate::{policy, ui};
 
 /// One step.
@@ -108,7 +109,7 @@ fn answer(plan: &Value, policy: Option<&Policy>, steps: &[Step], json: bool) -> 
 /// The steps that make a box. What only becomes known on the way stands in capitals.
 fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -> Result<(String, Value)> {
     let sources = session.sources(launch)?;
-    let mut resolved = session.resolve(launch, &sources.0)?;
+    let mut resolved = session.resolve(launch, &Overrides::default(), &sources.0)?;
     let making = session.making(launch, &mut resolved, sources.1)?;
     if !resolved.builds.is_empty() {
         let tools = Cmd::engine(&session.engine, argv::run(&session.engine, making.tools_plan().named("RUN").plan()));

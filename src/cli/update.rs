@@ -7,7 +7,7 @@ use super::{ls, timer};
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::image::changes::Moved;
-use crate::probe::Kind;
+use crate::probe::{Changed, Kind};
 use crate::session::Session;
 use crate::session::update::{How, Update};
 use crate::state::boxes;
@@ -91,20 +91,7 @@ fn text(update: &Update) -> String {
     lines.extend(update.packages.iter().map(|moved| format!("  {}", versions(moved))));
     lines.extend(update.dependencies.iter().map(|moved| format!("    {}", versions(moved))));
     lines.extend(update.scripts.iter().map(|name| format!("  {name} brings install scripts, which do not run")));
-    for changed in &update.offers {
-        let (what, name) = (changed.what, &changed.name);
-        match &changed.kind {
-            Kind::Added { text } => lines.push(format!("  new {what} {name}: {}", short(text))),
-            Kind::Removed => lines.push(format!("  {what} {name} is gone")),
-            Kind::Changed { parts } => {
-                lines.push(format!("  {what} {name} is another one"));
-                for (part, old, new) in parts {
-                    lines.push(format!("    - {part}: {}", short(old)));
-                    lines.push(format!("    + {part}: {}", short(new)));
-                }
-            }
-        }
-    }
+    lines.extend(update.offers.iter().flat_map(offered));
     let why = update.not_asked.iter();
     lines.extend(why.map(|why| format!("  what the server offers was not compared: {why}")));
     let name = shell_words::quote(&update.name);
@@ -113,6 +100,21 @@ fn text(update: &Update) -> String {
         None => lines.push(format!("  to take it: jitbox update {name}")),
     }
     lines.join("\n")
+}
+
+/// What a server offers otherwise than before.
+pub(super) fn offered(changed: &Changed) -> Vec<String> {
+    let (what, name) = (changed.what, &changed.name);
+    match &changed.kind {
+        Kind::Added { text } => vec![format!("  new {what} {name}: {}", short(text))],
+        Kind::Removed => vec![format!("  {what} {name} is gone")],
+        Kind::Changed { parts } => {
+            let both = |(part, old, new): &(String, String, String)| {
+                [format!("    - {part}: {}", short(old)), format!("    + {part}: {}", short(new))]
+            };
+            std::iter::once(format!("  {what} {name} is another one")).chain(parts.iter().flat_map(both)).collect()
+        }
+    }
 }
 
 fn versions(moved: &Moved) -> String {

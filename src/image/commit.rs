@@ -51,7 +51,7 @@ impl Making<'_> {
         }
         let words = ["sh", "-c", ADD].map(str::to_owned).to_vec();
         let plan = policy::adding(self.layout, self.engine, image, words);
-        Installation::start(self, plan, made.to_vec())?.finish(&added, Vec::new()).map(drop)
+        Installation::start(self, plan, made.to_vec())?.finish_and_remove(&added)
     }
 
     /// How the image is made of a container, as data.

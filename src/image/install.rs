@@ -86,11 +86,25 @@ impl<'a> Installation<'a> {
     }
 
     /// Makes the image, with these labels, when all is installed. What the container said last, if it said anything.
-    pub fn finish(mut self, image: &str, labels: Vec<(String, String)>) -> Result<Vec<u8>> {
+    pub fn finish(self, image: &str, labels: Vec<(String, String)>) -> Result<Vec<u8>> {
+        self.end_as(image, labels, false)
+    }
+
+    /// Makes the image, and comes back when the container is gone: the image that it was started from can go then.
+    pub(super) fn finish_and_remove(self, image: &str) -> Result<()> {
+        self.end_as(image, Vec::new(), true).map(drop)
+    }
+
+    fn end_as(mut self, image: &str, labels: Vec<(String, String)>, waits: bool) -> Result<Vec<u8>> {
         let said = self.piece(INSTALL_LIMIT)?.unwrap_or_default();
         self.ended()?;
         if let Some((run, keeper)) = self.kept.take() {
             let made = self.making.commit(&run, image, labels);
+            if waits && made.is_ok() {
+                let gone = argv::remove_containers(self.making.engine, std::slice::from_ref(&run.name));
+                let done = Cmd::engine(self.making.engine, gone).output(&[], LOOK_LIMIT);
+                tracing::debug!("{}: {done:?}", run.name);
+            }
             // In any case the keeper removes the container, and then the run's folder, while we go on.
             run.leave();
             made?;

@@ -4,6 +4,7 @@ pub mod base;
 pub mod changes;
 pub mod commit;
 pub mod compiled;
+pub mod diagnosis;
 pub mod install;
 pub mod lock;
 pub mod making;

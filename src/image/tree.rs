@@ -130,7 +130,8 @@ fn uv(text: &str, found: &mut [Found], direct: &[PinnedPackage]) -> bool {
                 let next = place.map_or(0, |place| place + 1);
                 place = Some(next);
                 if let Some(found) = found.get_mut(next) {
-                    found.package.is_own = line.contains(" @ ");
+                    let of_index = |p: &PinnedPackage| p.is_published() && p.name() == found.package.name;
+                    found.package.is_own = line.contains(" @ ") && !direct.iter().any(of_index);
                     named(&mut found.package, direct);
                 }
             }

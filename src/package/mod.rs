@@ -150,6 +150,8 @@ pub struct PinnedPackage {
     source: Option<PinnedSource>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     archive: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sdist: Option<String>,
 }
 
 impl PinnedPackage {
@@ -162,6 +164,7 @@ impl PinnedPackage {
             extras: Vec::new(),
             source: None,
             archive: None,
+            sdist: None,
         }
     }
 
@@ -174,6 +177,7 @@ impl PinnedPackage {
             extras: extras.to_vec(),
             source: None,
             archive: None,
+            sdist: None,
         }
     }
 
@@ -185,7 +189,7 @@ impl PinnedPackage {
         extras: &[String],
         source: PinnedSource,
     ) -> Self {
-        Self { ecosystem, name, version, extras: extras.to_vec(), source: Some(source), archive: None }
+        Self { ecosystem, name, version, extras: extras.to_vec(), source: Some(source), archive: None, sdist: None }
     }
 
     /// `name` or `name[extra]`.
@@ -198,6 +202,18 @@ impl PinnedPackage {
     pub fn made_into(mut self, archive: &str) -> Self {
         self.archive = Some(archive.to_owned());
         self
+    }
+
+    /// The same, built from what its index has of it as source, by its SHA-256.
+    #[must_use]
+    pub fn from_sdist(mut self, sha256: &str) -> Self {
+        self.sdist = Some(sha256.to_owned());
+        self
+    }
+
+    /// The SHA-256 of the index's source that it was built from.
+    pub fn sdist(&self) -> Option<&str> {
+        self.sdist.as_deref()
     }
 
     /// The same, at the version that only building it told.
@@ -219,7 +235,7 @@ impl PinnedPackage {
 
     /// Whether it is a registry's. A name is only a registry's to give: elsewhere anybody may call their package so.
     pub fn is_published(&self) -> bool {
-        self.source.is_none() && self.archive.is_none()
+        self.source.is_none() && (self.archive.is_none() || self.sdist.is_some())
     }
 
     /// Where it comes from.

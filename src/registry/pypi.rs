@@ -38,9 +38,20 @@ pub struct PypiRelease {
     pub python: String,
     /// Whether it is old enough.
     pub dated: Dated,
+    /// Without a wheel, what there is instead.
+    pub sdist: Option<Sdist>,
     /// When the name's first file was published, of those that are there, in seconds since 1970; none if its index does
     /// not say.
     pub since: Option<u64>,
+}
+
+/// A source distribution, as its index names it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sdist {
+    /// Where it is.
+    pub url: Url,
+    /// Its SHA-256.
+    pub sha256: String,
 }
 
 /// What a line itself says about the choice.
@@ -82,6 +93,7 @@ pub fn resolve(
         requires_python: choice.requires_python,
         has_wheel: choice.has_wheel,
         python: choice.python,
+        sdist: if choice.has_wheel { None } else { sdist(choice.file) },
         dated,
         since: releases.values().flatten().filter_map(published).min(),
     })
@@ -99,6 +111,13 @@ fn dated<'a>(
         return (free, Dated::Unknown);
     }
     cutoff::by_age(bound, free, pick, |choice| (choice.version.to_string(), published(choice.file)))
+}
+
+/// Where a file is that has to be built. One without a hash could be any.
+fn sdist(file: &File) -> Option<Sdist> {
+    let mut url = Url::parse(&file.url).ok()?;
+    url.set_fragment(None);
+    Some(Sdist { url, sha256: file.sha256.clone()? })
 }
 
 fn published(file: &File) -> Option<u64> {
@@ -133,6 +152,10 @@ fn fetch_from(client: &Client, settings: &PythonSettings, index: &Index, name: &
     let url = project_url(&index.url, &format!("{name}/"))?;
     let answer = get(&url, ACCEPT)?;
     let files = simple::parse(name, &answer.content_type, &answer.body).map_err(|error| see(error, &url));
+    let files = files.map(|mut files| {
+        files.iter_mut().for_each(|file| file.url = url.join(&file.url).map_or_else(|_| String::new(), String::from));
+        files
+    });
     if files.as_ref().is_ok_and(|files| !files.is_empty()) {
         return files;
     }

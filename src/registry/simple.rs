@@ -23,6 +23,10 @@ pub struct File {
     pub wheel: Option<Wheel>,
     /// When it was published, if the index says so (PEP 700).
     pub published: Option<String>,
+    /// Its address, perhaps relative to the page's.
+    pub url: String,
+    /// Its SHA-256, if the index says it.
+    pub sha256: Option<String>,
 }
 
 /// What a wheel runs on (PEP 425).
@@ -77,6 +81,10 @@ struct JsonFile {
     yanked: Value,
     #[serde(default, rename = "upload-time")]
     upload_time: Option<String>,
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    hashes: Value,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +101,10 @@ struct LegacyFile {
     yanked: bool,
     #[serde(default)]
     upload_time_iso_8601: Option<String>,
+    #[serde(default)]
+    url: String,
+    #[serde(default)]
+    digests: Value,
 }
 
 /// Reads a page in the form that its content type says.
@@ -107,9 +119,13 @@ fn json(name: &str, body: &[u8]) -> Result<Vec<File>> {
         // PEP 592: `yanked` is false, true, or the reason.
         let yanked = !matches!(file.yanked, Value::Null | Value::Bool(false));
         let new = self::file(name, &file.filename, file.requires_python, yanked)?;
-        Some(File { published: file.upload_time, ..new })
+        Some(File { published: file.upload_time, url: file.url, sha256: sha256(&file.hashes), ..new })
     });
     Ok(files.collect())
+}
+
+fn sha256(hashes: &Value) -> Option<String> {
+    hashes.get("sha256")?.as_str().map(str::to_owned)
 }
 
 /// Reads the answer of `/pypi/NAME/json`.
@@ -118,7 +134,7 @@ pub fn legacy(name: &str, body: &[u8]) -> Result<Vec<File>> {
     let page: LegacyPage = serde_json::from_slice(body).map_err(broken)?;
     let files = page.releases.into_values().flatten().filter_map(|f| {
         let new = file(name, &f.filename, f.requires_python, f.yanked)?;
-        Some(File { published: f.upload_time_iso_8601, ..new })
+        Some(File { published: f.upload_time_iso_8601, url: f.url, sha256: sha256(&f.digests), ..new })
     });
     Ok(files.collect())
 }
@@ -134,7 +150,10 @@ fn html(name: &str, page: &str) -> Vec<File> {
         let requires = attribute(attributes, "data-requires-python").filter(|r| !r.trim().is_empty());
         let yanked = attribute(attributes, "data-yanked").is_some();
         let published = attribute(attributes, "data-upload-time");
-        files.extend(file(name, unescape(text).trim(), requires, yanked).map(|file| File { published, ..file }));
+        let url = attribute(attributes, "href").unwrap_or_default();
+        let sha256 = url.split_once("#sha256=").map(|(_, hash)| hash.to_owned());
+        let new = file(name, unescape(text).trim(), requires, yanked);
+        files.extend(new.map(|file| File { published, url, sha256, ..file }));
     }
     files
 }
@@ -179,7 +198,7 @@ fn file(name: &str, filename: &str, requires_python: Option<String>, yanked: boo
         None => (sdist_version(name, filename)?, None),
     };
     let requires_python = requires_python.as_deref().map(super::shown);
-    Some(File { version, requires_python, yanked, wheel, published: None })
+    Some(File { version, requires_python, yanked, wheel, published: None, url: String::new(), sha256: None })
 }
 
 /// `name-version[-build]-python-abi-platform` (PEP 427).

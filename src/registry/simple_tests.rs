@@ -8,7 +8,7 @@ fn version(text: &str) -> Version {
 fn json_pages() {
     let page = r#"{"meta":{"api-version":"1.1"},"name":"my-tool","files":[
       {"filename":"my_tool-1.0-py3-none-any.whl","url":"u","hashes":{},"requires-python":">=3.9"},
-      {"filename":"my-tool-1.0.tar.gz","url":"u","hashes":{},"yanked":false,"upload-time":"2026-01-31T12:00:00.5Z"},
+      {"filename":"my-tool-1.0.tar.gz","url":"../u","hashes":{"sha256":"00ff"},"yanked":false,"upload-time":"2026-01-31T12:00:00.5Z"},
       {"filename":"my_tool-1.1.tar.gz","url":"u","hashes":{},"yanked":"broken","requires-python":null},
       {"filename":"my_tool-1.1-py3.9.egg","url":"u"},
       {"filename":"other-1.0.tar.gz","url":"u"},
@@ -19,6 +19,7 @@ fn json_pages() {
     assert!(files[0].wheel.is_some() && files[1].wheel.is_none());
     assert!(!files[1].yanked && files[2].yanked);
     assert_eq!((&files[0].published, files[1].published.as_deref()), (&None, Some("2026-01-31T12:00:00.5Z")));
+    assert_eq!((&*files[1].url, files[1].sha256.as_deref(), &files[0].sha256), ("../u", Some("00ff"), &None));
     assert_eq!(files[2].version, version("1.1"));
     assert!(parse("my-tool", "application/json", b"[]").is_err());
 }
@@ -32,6 +33,8 @@ fn html_pages() {
     let files = parse("my-tool", "text/html", page.as_bytes()).unwrap();
     let published: Vec<_> = files.iter().map(|f| f.published.as_deref()).collect();
     assert_eq!(published, [None, Some("2026-01-31T12:00:00Z"), None]);
+    assert_eq!(files[0].sha256.as_deref(), Some("00"));
+    assert_eq!((&*files[2].url, &files[2].sha256), ("my-tool-3.0.zip", &None));
     let seen: Vec<_> = files.iter().map(|f| (f.version.to_string(), f.yanked, f.requires_python.as_deref())).collect();
     assert_eq!(
         seen,

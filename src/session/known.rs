@@ -4,11 +4,12 @@
 use std::time::SystemTime;
 
 use super::Session;
+use super::resolve::Resolved;
 use crate::error::{Error, Result};
 use crate::image::lock::Lock;
 use crate::image::tree::Tree;
 use crate::launch::Launch;
-use crate::package::PinnedPackage;
+use crate::package::{Ecosystem, PinnedPackage};
 use crate::policy::level::Level;
 use crate::policy::names;
 use crate::registry::osv::{self, Answer, verdict};
@@ -41,6 +42,19 @@ impl Session<'_> {
         let said = verdict::judge(&findings, level, &self.config.packages.accept, &boxes::name_for(launch))?;
         said.iter().for_each(|line| ui::note(line));
         Ok(())
+    }
+
+    /// The same of what an index has only as source, before it is built.
+    pub(super) fn check_builds(&self, launch: &Launch, resolved: &Resolved) -> Result<()> {
+        let packages = resolved.builds.iter().filter_map(|(place, _)| resolved.packages.get(*place));
+        let text: String = packages
+            .filter_map(|package| Some((package.name(), package.version(), package.sdist()?)))
+            .map(|(name, version, hash)| format!("{name}=={version} \\\n    --hash=sha256:{hash}\n"))
+            .collect();
+        if text.is_empty() {
+            return Ok(());
+        }
+        self.check_known(launch, &Lock::parse(Ecosystem::Pypi, text)?, &resolved.packages)
     }
 
     fn say_unasked(&self, why: &Error) {

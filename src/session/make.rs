@@ -7,6 +7,7 @@ use super::scripts::Built;
 use super::{Session, age};
 use crate::error::{Error, Result};
 use crate::image::commit;
+use crate::image::diagnosis::{Diagnosis, diagnose};
 use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
 use crate::image::making::{Making, Sources, image_exists};
 use crate::image::template::guest_id;
@@ -18,6 +19,7 @@ use crate::registry::trust::Trust;
 use crate::state::attempts::{Attempt, Phase, Why};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
+use crate::state::overrides::Overrides;
 use crate::{recipe, ui};
 
 /// How long a word is at most that chooses what a program does, and how many there are.
@@ -27,15 +29,20 @@ const MOST_VERBS: usize = 2;
 impl Session<'_> {
     /// Makes a box in an attempt of which a record stays. Whoever holds the request's lock may; the box is not the
     /// line's yet. `None` if it would be the one that there is.
-    pub(super) fn make(&self, launch: &Launch, request: &Request, why: Why) -> Result<Option<(Attempt, BoxRecord)>> {
+    pub(super) fn make(
+        &self,
+        launch: &Launch,
+        (request, overrides): (&Request, &Overrides),
+        why: Why,
+    ) -> Result<Option<(Attempt, BoxRecord)>> {
         self.check_names(launch)?;
         let progress = ui::Progress::new(self.context.terminals.stderr, &doing(why, name_of(launch)));
         let sources = self.sources(launch)?;
-        let mut resolved = self.resolve(launch, &sources.0)?;
+        let mut resolved = self.resolve(launch, overrides, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
         let active = boxes::find(&self.layout, request)?;
         self.clear(request, active.as_ref());
-        let mut attempt = Attempt::begin(&self.layout, request, why, active.as_ref())?;
+        let mut attempt = Attempt::begin(&self.layout, (request, overrides), why, active.as_ref())?;
         let made = self.carry_out(launch, &mut attempt, (&mut making, resolved, active.as_ref()), &progress);
         let made = match made {
             Ok(Some(record)) => Ok(record),
@@ -53,14 +60,14 @@ impl Session<'_> {
                 program.filter(|name| record.programs.contains_key(name)).or(record.default_program);
             match why {
                 Why::FirstStart => self.compile_later(launch, &record),
-                Why::Update => self.compile(launch, &record),
+                Why::Update | Why::Build => self.compile(launch, &record),
             }
             record
         });
         let phases = progress.took().into_iter().map(|(name, took)| Phase { name, ms: took.as_millis() as u64 });
         let log = making.words.all();
         attempt.end(&self.layout, phases.collect(), &log, &made)?;
-        Ok(Some((attempt, made.map_err(|e| see_log(e, &log, request))?)))
+        Ok(Some((attempt, made.map_err(|e| explained(e, &log, request))?)))
     }
 
     /// What the tree would be resolved to now.
@@ -71,6 +78,7 @@ impl Session<'_> {
         resolved: &mut Resolved,
         progress: &ui::Progress,
     ) -> Result<Lock> {
+        self.check_builds(launch, resolved)?;
         prepare(making, resolved, progress)?;
         progress.phase("resolving dependencies");
         let locked = making.look().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?;
@@ -87,13 +95,18 @@ impl Session<'_> {
         progress: &ui::Progress,
     ) -> Result<Option<BoxRecord>> {
         let name = name_of(launch);
+        self.check_builds(launch, &resolved)?;
         prepare(making, &mut resolved, progress)?;
         progress.phase("resolving dependencies");
         let mut installation = making.install(None)?;
         let locked = installation.lock().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?;
         progress.phase("installing");
         resolved.settle(&locked)?;
-        if active.is_some_and(|active| active.is_made_of(&resolved.packages, &locked)) {
+        if let Some(active) = active
+            && active.is_made_of(&resolved.packages, &locked)
+            && (&active.base, &active.apt) == (&making.base, &making.apt)
+            && active.scripts == self.scripts_of(launch, active)?
+        {
             return Ok(None);
         }
         // The container works on meanwhile: what is refused is thrown away with it.
@@ -118,7 +131,7 @@ impl Session<'_> {
             mcp,
             (locked.packages, locked.text),
         );
-        record.cutoff = resolved.cutoff;
+        (record.cutoff, record.overrides) = (resolved.cutoff, resolved.overrides);
         (record.scripts, record.not_run) = (scripts, not_run);
         (record.command, record.verbs) = (launch.command.clone(), verbs(launch));
         boxes::keep_archives(&self.layout, request, &making.archives)?;
@@ -138,7 +151,7 @@ impl Session<'_> {
             layout: &self.layout,
             ecosystem: record.request.ecosystem,
             base: record.base.clone(),
-            apt: recipe::apt(&record.packages)?,
+            apt: record.overrides.apt_for(&record.packages)?,
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
             sources: sources.1,
@@ -157,7 +170,7 @@ impl Session<'_> {
         let log = making.words.all();
         attempt.keep_log(&self.layout, &log)?;
         Built { image: record.image, scripts: record.scripts, not_run: record.not_run, .. } =
-            built.map_err(|e| see_log(e, &log, &record.request))?;
+            built.map_err(|e| explained(e, &log, &record.request))?;
         record.apt = making.apt;
         guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
         self.compile_later(launch, &record);
@@ -208,7 +221,7 @@ impl Session<'_> {
 
     /// What is to be made for a resolved line.
     pub fn making(&self, launch: &Launch, resolved: &mut Resolved, sources: Sources) -> Result<Making<'_>> {
-        let mut apt = recipe::apt(&resolved.packages)?;
+        let mut apt = resolved.overrides.apt_for(&resolved.packages)?;
         for name in resolved.open.iter().filter_map(|spec| spec.name.as_ref()) {
             apt.extend(recipe::for_package(Ecosystem::Pypi, name.as_str())?.apt);
         }
@@ -217,7 +230,7 @@ impl Session<'_> {
             engine: &self.engine,
             layout: &self.layout,
             ecosystem: launch.launcher.ecosystem(),
-            base: resolved.base.image.clone(),
+            base: resolved.base.clone(),
             apt,
             wanted: resolved.wanted(launch.launcher.ecosystem())?,
             constraints: launch.local.as_ref().map_or_else(String::new, |local| local.constraints.clone()),
@@ -279,12 +292,25 @@ fn prepare(making: &mut Making<'_>, resolved: &mut Resolved, progress: &ui::Prog
     Ok(())
 }
 
-/// Says where more was said, if anything was.
-fn see_log(error: Error, log: &[u8], request: &Request) -> Error {
+/// Says where more was said, if anything was, and what might help.
+fn explained(error: Error, log: &[u8], request: &Request) -> Error {
+    let found = diagnosed(&error, log, request);
+    let error = match found {
+        Some(found) => error.because(&found.why).hint(found.command(&request.name())),
+        None => error,
+    };
     match log.is_empty() {
         true => error,
         false => error.hint(format!("jitbox log {}", shell_words::quote(&request.name()))),
     }
+}
+
+/// What is known of why a box could not be made.
+pub(super) fn diagnosed(error: &Error, log: &[u8], request: &Request) -> Option<Diagnosis> {
+    let said = format!("{error}\n{}", String::from_utf8_lossy(log));
+    // What is read anew at each start is not built by name.
+    let is_built = request.local.is_none() && request.contents.is_empty();
+    diagnose(request.ecosystem, &said, &[]).filter(|_| is_built)
 }
 
 /// What is shown while a box is made.
@@ -292,6 +318,7 @@ fn doing(why: Why, name: &str) -> String {
     match why {
         Why::FirstStart => format!("preparing {name} (first start only)"),
         Why::Update => format!("updating {name}"),
+        Why::Build => format!("building {name}"),
     }
 }
 

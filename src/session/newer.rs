@@ -87,7 +87,7 @@ impl Session<'_> {
             return Ok(Vec::new());
         }
         let (trust, _) = self.sources(&launch)?;
-        let resolved = self.resolve(&launch, &trust)?;
+        let resolved = self.resolve(&launch, &record.overrides, &trust)?;
         let both = record.packages.iter().zip(resolved.packages);
         Ok(both.filter(|(old, new)| is_newer(old, new)).map(|(old, new)| (old.clone(), new)).collect())
     }

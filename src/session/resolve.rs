@@ -9,7 +9,6 @@ use super::Session;
 use super::age::LineAges;
 use super::make::wanted;
 use crate::error::{Doing, Error, Result};
-use crate::image::base::Base;
 use crate::image::lock::Lock;
 use crate::launch::Launch;
 use crate::package::editable::Editable;
@@ -24,14 +23,15 @@ use crate::registry::sourced::pypi::{Build, Make};
 use crate::registry::sourced::{self, Archive, Sourcing};
 use crate::registry::trust::Trust;
 use crate::registry::{npm, pypi};
+use crate::state::overrides::Overrides;
 use crate::ui;
 
 /// What was decided on for a line that has no box yet.
 pub struct Resolved {
     /// The packages, in the order of the line.
     pub packages: Vec<PinnedPackage>,
-    /// The base image.
-    pub base: Base,
+    /// The base image's full name.
+    pub base: String,
     /// The program that the line means when it names no command.
     pub default_program: Option<String>,
     /// Files of packages that are in no registry.
@@ -42,6 +42,8 @@ pub struct Resolved {
     pub open: Vec<PypiSpec>,
     /// From when on nothing is taken into its tree.
     pub cutoff: Option<Cutoff>,
+    /// What is asked for besides the line.
+    pub overrides: Overrides,
 }
 
 impl Resolved {
@@ -68,6 +70,7 @@ impl Resolved {
 struct Resolving<'a> {
     session: &'a Session<'a>,
     launch: &'a Launch,
+    overrides: &'a Overrides,
     client: Client,
     sourcing: Sourcing<'a>,
     ages: LineAges<'a>,
@@ -86,17 +89,19 @@ struct Resolving<'a> {
 
 impl Session<'_> {
     /// Asks the registries: exact versions, and the base image that they need.
-    pub fn resolve(&self, launch: &Launch, trust: &Trust) -> Result<Resolved> {
+    pub fn resolve(&self, launch: &Launch, overrides: &Overrides, trust: &Trust) -> Result<Resolved> {
+        let launch = &overrides.applied_to(launch)?;
         let asked = self.python(launch);
         let mut all = Resolving {
             session: self,
             launch,
+            overrides,
             client: Client::new(trust),
             sourcing: Sourcing::new(self.context, trust),
             ages: LineAges::new(self, launch, SystemTime::now())?,
             python: asked.clone(),
             asked,
-            engines: Vec::new(),
+            engines: overrides.node.iter().cloned().collect(),
             requires: Vec::new(),
             packages: Vec::new(),
             default_program: None,
@@ -119,6 +124,9 @@ impl Session<'_> {
                 }
                 PackageSpec::Pypi(pypi) => all.pypi(i == 0, spec, pypi)?,
             }
+        }
+        for spec in overrides.sdists()? {
+            all.sdist(&spec)?;
         }
         all.resolved()
     }
@@ -193,21 +201,41 @@ impl Resolving<'_> {
         Ok(release)
     }
 
+    /// A package of an index that is to be built if it has no wheel: one of the line's, or one that they need.
+    fn sdist(&mut self, pypi: &PypiSpec) -> Result<()> {
+        let release = self.pypi_release(&PackageSpec::Pypi(pypi.clone()), pypi)?;
+        if release.has_wheel {
+            ui::note(&format!("{} has a wheel, and is not built", release.pinned));
+            return Ok(());
+        }
+        let (pinned, build) = sourced::pypi::fetch_sdist(&self.sourcing, pypi, &release)?;
+        self.requires.extend(release.requires_python);
+        let place = self.packages.iter().position(|package| package.name() == pinned.name());
+        let place = place.unwrap_or(self.packages.len());
+        match self.packages.get_mut(place) {
+            Some(package) => *package = pinned,
+            None => self.packages.push(pinned),
+        }
+        self.builds.push((place, build));
+        Ok(())
+    }
+
     fn resolved(self) -> Result<Resolved> {
         let names = &self.session.config.images;
-        let mut base = match self.launch.launcher.ecosystem() {
-            Ecosystem::Npm => names.node(&self.engines)?,
-            Ecosystem::Pypi => names.python(&self.requires, self.python.as_deref())?,
+        let base = match (&self.overrides.base, self.launch.launcher.ecosystem()) {
+            (Some(image), _) => image.clone(),
+            (None, Ecosystem::Npm) => names.node(&self.engines)?.image,
+            (None, Ecosystem::Pypi) => names.python(&self.requires, self.python.as_deref())?.image,
         };
-        base.image = full_name(&base.image);
         Ok(Resolved {
             packages: self.packages,
-            base,
+            base: full_name(&base),
             default_program: self.default_program,
             archives: self.archives,
             builds: self.builds,
             open: self.open,
             cutoff: self.ages.cutoff(),
+            overrides: self.overrides.clone(),
         })
     }
 }

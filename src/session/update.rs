@@ -6,8 +6,10 @@ use serde::Serialize;
 
 use super::Session;
 use super::grantee::by_packages;
+use super::probe::Unanswered;
 use crate::error::{Error, Result};
 use crate::image::changes::{Moved, moved};
+use crate::image::diagnosis::{Diagnosis, diagnose};
 use crate::image::lock::Lock;
 use crate::image::making::image_exists;
 use crate::launch::{Launch, Launcher, Tighten};
@@ -17,7 +19,7 @@ use crate::package::{Ecosystem, PackageSpec};
 use crate::policy::level::Level;
 use crate::probe::{self, Answers, Changed};
 use crate::state::attempts::{self, Why};
-use crate::state::boxes::{self, BoxRecord};
+use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
 use crate::ui;
 
@@ -61,6 +63,22 @@ pub struct How {
     pub accept: bool,
 }
 
+/// A box that was made and is not taken.
+pub(super) struct NotTaken {
+    /// Why not.
+    pub(super) error: Error,
+    /// What is known of that.
+    pub(super) diagnosis: Option<Box<Diagnosis>>,
+    /// What its server said.
+    pub(super) said: Vec<u8>,
+}
+
+impl From<Error> for NotTaken {
+    fn from(error: Error) -> Self {
+        Self { error, diagnosis: None, said: Vec::new() }
+    }
+}
+
 impl Session<'_> {
     /// Makes a newer box and takes it, if there is something newer and it passes; `None` if there is nothing.
     pub fn update(&self, record: &BoxRecord, how: How) -> Result<Option<Update>> {
@@ -79,14 +97,16 @@ impl Session<'_> {
         if how.check {
             return self.look_for_newer(&launch, &active);
         }
-        let Some((attempt, new)) = self.make(&launch, &request, Why::Update)? else { return Ok(None) };
+        let Some((attempt, new)) = self.make(&launch, (&request, &active.overrides), Why::Update)? else {
+            return Ok(None);
+        };
         let judged = self.judge(&launch, (&active, &new), how);
         let update = match judged {
             Ok(update) => update,
-            Err(e) => {
-                attempt.reject(&self.layout, &e)?;
+            Err(NotTaken { error, .. }) => {
+                attempt.reject(&self.layout, &error)?;
                 self.trim(&active);
-                return Err(e);
+                return Err(error);
             }
         };
         self.put_in_use(attempt, &new)?;
@@ -97,7 +117,7 @@ impl Session<'_> {
     fn look_for_newer(&self, launch: &Launch, active: &BoxRecord) -> Result<Option<Update>> {
         let progress = ui::Progress::new(self.context.terminals.stderr, &format!("looking at {}", active.name()));
         let sources = self.sources(launch)?;
-        let mut resolved = self.resolve(launch, &sources.0)?;
+        let mut resolved = self.resolve(launch, &active.overrides, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
         let locked = self.look_at_tree(launch, &mut making, &mut resolved, &progress)?;
         if active.is_made_of(&resolved.packages, &locked) {
@@ -109,7 +129,7 @@ impl Session<'_> {
     }
 
     /// Compares what both versions of a server offer. A newer one that does not answer where the older one did is not taken.
-    fn judge(&self, launch: &Launch, (active, new): (&BoxRecord, &BoxRecord), how: How) -> Result<Update> {
+    fn judge(&self, launch: &Launch, (active, new): (&BoxRecord, &BoxRecord), how: How) -> Result<Update, NotTaken> {
         let mut update = Update::between(active, new);
         if !new.mcp {
             return Ok(update);
@@ -119,35 +139,61 @@ impl Session<'_> {
         match (before, after) {
             (Ok(before), Ok(after)) => update.offers = probe::changes(&before, &after),
             (Err(_), Ok(_)) => update.not_asked = Some("the box that was in use did not answer".to_owned()),
-            (Err(_), Err(why)) => update.not_asked = Some(why),
-            (Ok(_), Err(why)) => {
-                let error = Error::failed(format!("the newer `{}` does not answer, and was not taken", new.name()))
-                    .because(why)
-                    .hint(format!("jitbox attempts {}", shell_words::quote(&new.name())));
-                let named = by_packages(launch);
-                let missing = new.not_run.keys().filter(|name| !active.not_run.contains_key(*name));
-                return Err(missing.filter_map(|name| named.scripts(name, "allow")).fold(error, Error::hint));
-            }
+            (Err(_), Err(why)) => update.not_asked = Some(why.to_string()),
+            (Ok(_), Err(why)) => return Err(self.unanswered(launch, Some(active), new, &why)),
         }
-        let strict = Level::of(&self.config, &Tighten::default()) == Level::Strict;
-        if strict && !how.accept && !update.offers.is_empty() {
-            let changed: Vec<&str> = update.offers.iter().map(|changed| changed.name.as_str()).collect();
-            return Err(Error::refused(format!("the newer `{}` offers something else", new.name()))
-                .because(format!("another {}, at level strict", changed.join(", ")))
-                .hint(format!("jitbox update --accept {}", shell_words::quote(&new.name()))));
-        }
+        self.check_offers(new, &update.offers, how.accept, "update")?;
         Ok(update)
     }
 
-    fn answers(&self, launch: &Launch, record: &BoxRecord) -> Result<Result<Answers, String>> {
+    /// At level strict, a server that offers something else is only taken if that is wanted.
+    pub(super) fn check_offers(&self, new: &BoxRecord, offers: &[Changed], accepted: bool, verb: &str) -> Result<()> {
+        let strict = Level::of(&self.config, &Tighten::default()) == Level::Strict;
+        if !strict || accepted || offers.is_empty() {
+            return Ok(());
+        }
+        let changed: Vec<&str> = offers.iter().map(|changed| changed.name.as_str()).collect();
+        Err(Error::refused(format!("the newer `{}` offers something else", new.name()))
+            .because(format!("another {}, at level strict", changed.join(", ")))
+            .hint(format!("jitbox {verb} --accept {}", shell_words::quote(&new.name()))))
+    }
+
+    /// Why a box is not taken whose server does not answer.
+    pub(super) fn unanswered(
+        &self,
+        launch: &Launch,
+        active: Option<&BoxRecord>,
+        new: &BoxRecord,
+        why: &Unanswered,
+    ) -> NotTaken {
+        let name = new.name();
+        let other = active.filter(|active| active.attempt != new.attempt);
+        let what = match active.is_some() && other.is_none() {
+            true => format!("the box of `{name}` does not answer"),
+            false => format!("the new box of `{name}` does not answer, and was not taken"),
+        };
+        let mut error = Error::failed(what).because(why);
+        let diagnosis = diagnose(new.request.ecosystem, &String::from_utf8_lossy(&why.said), &new.tree);
+        if let Some(found) = &diagnosis {
+            error = error.because(&found.why).hint(found.command(&name));
+        }
+        let named = by_packages(launch);
+        let had = |name: &String| other.is_some_and(|other| other.not_run.contains_key(name));
+        let missing = new.not_run.keys().filter(|name| !had(name));
+        let error = missing.filter_map(|name| named.scripts(name, "allow")).fold(error, Error::hint);
+        let error = error.hint(format!("jitbox attempts {}", shell_words::quote(&name)));
+        NotTaken { error, diagnosis: diagnosis.map(Box::new), said: why.said.clone() }
+    }
+
+    pub(super) fn answers(&self, launch: &Launch, record: &BoxRecord) -> Result<Result<Answers, Unanswered>> {
         if !image_exists(&self.engine, &record.image)? {
-            return Ok(Err("its image is gone".to_owned()));
+            return Ok(Err("its image is gone".to_owned().into()));
         }
         self.probe(launch, record)
     }
 
     /// What the box's server offers, asked now.
-    pub fn offered(&self, record: &BoxRecord) -> Result<Result<Answers, String>> {
+    pub fn offered(&self, record: &BoxRecord) -> Result<Result<Answers, Unanswered>> {
         self.answers(&launch_of(record)?, record)
     }
 
@@ -176,14 +222,20 @@ impl Session<'_> {
 }
 
 /// The line that the box was made for, without its arguments.
-pub(super) fn launch_of(record: &BoxRecord) -> Result<Launch> {
-    let request = &record.request;
+pub fn launch_of(record: &BoxRecord) -> Result<Launch> {
+    let launch = launch_for(&record.request)?;
+    let args = record.verbs.iter().map(OsString::from).collect();
+    Ok(Launch { command: record.command.clone(), args, ..launch })
+}
+
+/// A line that asks for the same, and no more.
+pub fn launch_for(request: &Request) -> Result<Launch> {
     if request.local.is_some() || !request.contents.is_empty() {
-        return Err(Error::refused(format!("`{}` is of a folder of this machine", record.name()))
+        return Err(Error::refused(format!("`{}` is of a folder of this machine", request.name()))
             .because("that is read at each start")
             .hint(format!(
                 "jitbox rm {}, and its next start asks for the newest",
-                shell_words::quote(&record.name())
+                shell_words::quote(&request.name())
             )));
     }
     let parse = |text: &String| match request.ecosystem {
@@ -197,9 +249,9 @@ pub(super) fn launch_of(record: &BoxRecord) -> Result<Launch> {
         },
         packages: request.packages.iter().map(parse).collect::<Result<_>>()?,
         files: Vec::new(),
-        command: record.command.clone(),
+        command: None,
         call: None,
-        args: record.verbs.iter().map(OsString::from).collect(),
+        args: Vec::new(),
         python: request.python.clone(),
         registry: request.registry.clone(),
         prerelease: request.prerelease,

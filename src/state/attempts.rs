@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use super::boxes::{BoxRecord, Request};
+use super::overrides::Overrides;
 use super::{Layout, store};
 use crate::error::{Error, Result};
 
@@ -26,6 +27,8 @@ pub enum Why {
     FirstStart,
     /// Newer versions were asked for.
     Update,
+    /// Something else was to be in it.
+    Build,
 }
 
 /// What came of an attempt.
@@ -69,6 +72,9 @@ pub struct Attempt {
     pub why: Why,
     /// What was asked for.
     pub request: Request,
+    /// And what besides.
+    #[serde(default, skip_serializing_if = "Overrides::is_empty")]
+    pub overrides: Overrides,
     /// When it began, in seconds since 1970.
     pub started: u64,
     /// In their order.
@@ -84,7 +90,12 @@ pub struct Attempt {
 
 impl Attempt {
     /// Begins one. Only whoever holds the request's lock may.
-    pub fn begin(layout: &Layout, request: &Request, why: Why, active: Option<&BoxRecord>) -> Result<Self> {
+    pub fn begin(
+        layout: &Layout,
+        (request, overrides): (&Request, &Overrides),
+        why: Why,
+        active: Option<&BoxRecord>,
+    ) -> Result<Self> {
         let mut before = of(layout, request)?;
         if let Some(active) = active.filter(|active| before.iter().all(|attempt| attempt.number != active.attempt)) {
             // A box from before attempts were kept: there has to be a way back to it.
@@ -104,6 +115,7 @@ impl Attempt {
             parent: active.map(|record| record.attempt),
             why,
             request: request.clone(),
+            overrides: overrides.clone(),
             started: now.as_secs(),
             phases: Vec::new(),
             outcome: Outcome::UnderWay,
@@ -127,6 +139,7 @@ impl Attempt {
             parent: None,
             why: Why::FirstStart,
             request: record.request.clone(),
+            overrides: record.overrides.clone(),
             started: record.created,
             phases: Vec::new(),
             outcome: Outcome::Made,
@@ -279,7 +292,7 @@ mod tests {
 
     /// Makes an attempt while the box of `active` is in use.
     fn attempt(layout: &Layout, request: &Request, active: Option<&BoxRecord>) -> BoxRecord {
-        let mut attempt = Attempt::begin(layout, request, Why::Update, active).unwrap();
+        let mut attempt = Attempt::begin(layout, (request, &Overrides::default()), Why::Update, active).unwrap();
         let made = record(request, attempt.number);
         let phase = Phase { name: "building".to_owned(), ms: 7 };
         attempt.end(layout, vec![phase], b"said", &Ok(made.clone())).unwrap();
@@ -316,7 +329,8 @@ mod tests {
         let (layout, request) = (layout(home.path()), request("a"));
         let active = attempt(&layout, &request, None);
         for _ in 0..3 * FAILED_KEPT {
-            let mut failed = Attempt::begin(&layout, &request, Why::Update, Some(&active)).unwrap();
+            let mut failed =
+                Attempt::begin(&layout, (&request, &Overrides::default()), Why::Update, Some(&active)).unwrap();
             let log = [b"x".repeat(2 * LOG_KEPT), b"the end".to_vec()].concat();
             failed.end(&layout, Vec::new(), &log, &Err(Error::failed("no").because("a reason"))).unwrap();
         }

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::overrides::Overrides;
 use super::{Layout, attempts, store, told};
 use crate::digest;
 use crate::engine::Architecture;
@@ -131,6 +132,9 @@ pub struct BoxRecord {
     /// The attempt that it came of; 0 if that was not kept.
     #[serde(default)]
     pub attempt: u32,
+    /// What it was made with besides what the line says.
+    #[serde(default, skip_serializing_if = "Overrides::is_empty")]
+    pub overrides: Overrides,
     /// The command of the line that it was made for, if that named one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub command: Option<String>,
@@ -185,6 +189,7 @@ impl BoxRecord {
             base,
             apt,
             attempt: 0,
+            overrides: Overrides::default(),
             command: None,
             verbs: Vec::new(),
             scripts: BTreeSet::new(),

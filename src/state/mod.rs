@@ -29,6 +29,7 @@ pub mod attempts;
 pub mod boxes;
 pub mod grants;
 pub mod lock;
+pub mod overrides;
 pub mod runs;
 pub mod store;
 pub mod told;

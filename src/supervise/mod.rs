@@ -95,16 +95,31 @@ pub fn run_into(job: Job<'_>, output: OwnedFd) -> Result<Outcome> {
     })
 }
 
+/// How much is kept of what a program says on its standard error: the end of it.
+const SAID: usize = 64 << 10;
+
+/// How it went with a program that was talked to.
+pub struct Talked<T> {
+    /// How the box ended; none if it took too long, and was ended.
+    pub outcome: Option<Outcome>,
+    /// What came of the talk.
+    pub talk: T,
+    /// The last that the program said on its standard error.
+    pub said: Vec<u8>,
+}
+
 /// Starts the box with nothing on its input, and collects at most `limit` bytes of its output. It
 /// is ended if it takes longer than `patience`.
 pub fn capture(job: Job<'_>, limit: usize, patience: Duration) -> Result<(Outcome, Vec<u8>)> {
     use std::io::Read;
-    converse(job, patience, move |input, output| {
+    let talked = converse(job, patience, move |input, output| {
         drop(input);
         let mut bytes = Vec::new();
         let _ = output.take(limit as u64).read_to_end(&mut bytes);
         bytes
-    })
+    })?;
+    let late = || Error::failed(format!("the box did not end within {} s", patience.as_secs()));
+    Ok((talked.outcome.ok_or_else(late)?, talked.talk))
 }
 
 /// Starts the box and has `talk` write its input and read its output. It is ended if it takes longer than `patience`;
@@ -113,19 +128,30 @@ pub fn converse<T: Default + Send + 'static>(
     job: Job<'_>,
     patience: Duration,
     talk: impl FnOnce(PipeWriter, PipeReader) -> T + Send + 'static,
-) -> Result<(Outcome, T)> {
+) -> Result<Talked<T>> {
     on_runtime(async {
         let doing = |e: std::io::Error| Error::failed("can't make a pipe").because(e);
         let (stdin, input) = std::io::pipe().map_err(doing)?;
         let (output, stdout) = std::io::pipe().map_err(doing)?;
-        let null = std::fs::File::options().write(true).open("/dev/null").map_err(doing)?;
-        let streams = Streams { stdin: stdin.into(), stdout: stdout.into(), stderr: null.into() };
+        let (words, stderr) = std::io::pipe().map_err(doing)?;
+        let streams = Streams { stdin: stdin.into(), stdout: stdout.into(), stderr: stderr.into() };
         let talker = std::thread::spawn(move || talk(input, output));
+        let listener = std::thread::spawn(move || last_of(words));
         let supervisor = Supervisor::start(job, streams).await?;
-        let late = |_| Error::failed(format!("the box did not end within {} s", patience.as_secs()));
-        let outcome = tokio::time::timeout(patience, supervisor.stay()).await.map_err(late)??;
-        Ok((outcome, talker.join().unwrap_or_default()))
+        let outcome = tokio::time::timeout(patience, supervisor.stay()).await.ok().transpose()?;
+        let (talk, said) = (talker.join().unwrap_or_default(), listener.join().unwrap_or_default());
+        Ok(Talked { outcome, talk, said })
     })
+}
+
+fn last_of(mut words: PipeReader) -> Vec<u8> {
+    use std::io::Read;
+    let (mut said, mut buffer) = (Vec::new(), [0; 4096]);
+    while let Ok(n @ 1..) = words.read(&mut buffer) {
+        said.extend_from_slice(&buffer[..n]);
+        said.drain(..said.len().saturating_sub(SAID));
+    }
+    said
 }
 
 fn on_runtime<T>(work: impl Future<Output = Result<T>>) -> Result<T> {

@@ -8,7 +8,7 @@ mod index;
 mod lines;
 mod npx;
 mod sources;
-mod uvx;
+pub mod uvx;
 mod zip;
 
 use std::path::Path;

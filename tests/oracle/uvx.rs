@@ -85,6 +85,13 @@ impl Uv {
         command
     }
 
+    /// uv, with this machine's way to the index.
+    pub fn itself(&self) -> Command {
+        let mut command = Command::new(self.program.with_file_name("uv"));
+        command.env("UV_PYTHON_DOWNLOADS", "never").env("PATH", &self.path).stdin(Stdio::null());
+        command
+    }
+
     pub fn run(&self, index: &Index, name: &str, line: &[String]) -> Did {
         // `--default-index` is stronger than this, and `--index-url` is it.
         let output = self.command("home").env("UV_INDEX_URL", index.url(name)).args(line).output().unwrap();

@@ -5,6 +5,7 @@ pub mod home;
 pub mod lane;
 pub mod mcp;
 pub mod npm;
+pub mod published;
 pub mod run;
 pub mod web;
 

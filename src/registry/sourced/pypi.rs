@@ -5,7 +5,8 @@ use std::str::FromStr;
 use pep440_rs::Version;
 use toml::{Table, Value};
 
-use super::{Archive, Content, Sourcing, advised, find, pack, unpack};
+use super::{Archive, Content, Fetched, Sourcing, advised, find, pack, unpack};
+use crate::digest;
 use crate::error::{Error, Kind, Result};
 use crate::image::base::{python_candidates, python_satisfies};
 use crate::package::local::Sort;
@@ -68,6 +69,7 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
                 requires_python: None,
                 has_wheel: true,
                 python,
+                sdist: None,
                 dated: Dated::Unasked,
                 since: None,
             };
@@ -108,8 +110,34 @@ pub fn fetch(sourcing: &Sourcing<'_>, spec: &PypiSpec, source: &Source, python: 
     let version = found.version.unwrap_or_else(|| "0".to_owned());
     let pinned = PinnedPackage::sourced(Ecosystem::Pypi, found.name, version, &spec.extras, fetched.source);
     let requires_python = found.requires_python;
-    let release = PypiRelease { pinned, requires_python, has_wheel: false, python, dated: Dated::Unasked, since: None };
+    let (has_wheel, dated) = (false, Dated::Unasked);
+    let release = PypiRelease { pinned, requires_python, has_wheel, python, sdist: None, dated, since: None };
     Ok(Project { release, make })
+}
+
+/// Fetches what an index has of a package only as its source. Its version is the index's, and not asked of anybody.
+pub fn fetch_sdist(sourcing: &Sourcing<'_>, spec: &PypiSpec, release: &PypiRelease) -> Result<(PinnedPackage, Build)> {
+    let name = release.pinned.to_string();
+    let Some(sdist) = &release.sdist else {
+        return Err(Error::refused(format!("{name} can't be built")).because("its index names no hash of its source"));
+    };
+    if !sdist.url.path().ends_with(".tar.gz") {
+        return Err(Error::refused(format!("{name} can't be built")).because("its source is no .tar.gz archive"));
+    }
+    let Fetched { content: Content::Archive(bytes), .. } =
+        sourcing.fetch(&Source::Archive(sdist.url.clone()), Ecosystem::Pypi)?
+    else {
+        return Err(Error::failed("an archive is not a repository"));
+    };
+    if !digest::full(&bytes).eq_ignore_ascii_case(&sdist.sha256) {
+        return Err(Error::refused(format!("the source of {name} is not what its index says"))
+            .because(format!("it has not the SHA-256 {}", shown(&sdist.sha256))));
+    }
+    let entries = unpack(&bytes, &name)?;
+    let found = describe(&entries, None, spec.name.as_ref(), &name)?;
+    let pretend = release.pinned.version().to_owned();
+    let build = Build { files: pack(&entries, "src", true)?, subdirectory: None, requires: found.requires, pretend };
+    Ok((release.pinned.clone().from_sdist(&sdist.sha256), build))
 }
 
 /// The name of an archive's file.
