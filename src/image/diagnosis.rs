@@ -239,7 +239,7 @@ mod tests {
     fn what_would_run_code_is_only_named() {
         let uv = "hint: Wheels are required for `SgmlLib3k` because building from source is disabled for all packages";
         let found = diagnose(Ecosystem::Pypi, uv, &[]).unwrap();
-        assert_eq!(found.command("a==1"), "jitbox build a==1 --sdist sgmllib3k");
+        assert_eq!(found.command("a==1"), "jitbox build 'a==1' --sdist sgmllib3k");
         assert!(!found.is_harmless());
         assert!(diagnose(Ecosystem::Pypi, "No module named 'x'; sh: 1: git: not found", &[]).unwrap().is_harmless());
         assert_eq!(options(Ecosystem::Pypi, &uv.replace("SgmlLib3k", "--x")), "");

@@ -130,7 +130,7 @@ fn uv(text: &str, found: &mut [Found], direct: &[PinnedPackage]) -> bool {
                 let next = place.map_or(0, |place| place + 1);
                 place = Some(next);
                 if let Some(found) = found.get_mut(next) {
-                    let of_index = |p: &PinnedPackage| p.is_published() && p.name() == found.package.name;
+                    let of_index = |p: &PinnedPackage| p.sdist().is_some() && p.name() == found.package.name;
                     found.package.is_own = line.contains(" @ ") && !direct.iter().any(of_index);
                     named(&mut found.package, direct);
                 }

@@ -75,6 +75,9 @@ fn files_that_the_box_brings_along_are_no_registrys() {
     assert_eq!(shown(&tree), ["a 1.5 direct: b 2", "b 2: "]);
     assert!(tree.packages[0].is_own && !tree.packages[0].is_public());
     assert!(!tree.packages[1].is_own && tree.packages[1].is_public());
+    // Built here from what the index has.
+    let built: Vec<PinnedPackage> = pypi_direct("a", "1.5").into_iter().map(|p| p.from_sdist("00")).collect();
+    assert!(!Tree::read(Ecosystem::Pypi, lock, &built).unwrap().packages[0].is_own);
 }
 
 const UV: &str = "\
