@@ -72,6 +72,16 @@ fn malware(lane: &'static Lane) {
         "{}",
         done.stderr
     );
+    // And of what an index has only as source: before that is built.
+    let jitbox =
+        |args: &[&str]| run(home.shim_with(&["NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"], "jitbox", args), b"");
+    let done = jitbox(&["build", "pypi:sgmllib3k", "--sdist", "sgmllib3k"]).ended(1);
+    assert!(done.stderr.contains("sgmllib3k@1.0.0 is known malware") && home.records().is_empty(), "{}", done.stderr);
+    let attempts: Value = serde_json::from_str(&jitbox(&["attempts", "--json", "sgmllib3k"]).ok().text()).unwrap();
+    assert_eq!(
+        (&attempts[0]["outcome"]["kind"], &attempts[0]["phases"]),
+        (&"failed".into(), &Value::Array(Vec::new()))
+    );
     // Without that answer the same line runs, and without anybody who is asked.
     says(&web, &[], 1);
     let done = start(&home, ODD, &[]).ok();

@@ -8,7 +8,7 @@ use super::update::NotTaken;
 use crate::error::{Error, Result};
 use crate::launch::Launch;
 use crate::probe::{self, Changed};
-use crate::state::attempts::{self, Attempt, Why};
+use crate::state::attempts::{self, Attempt, Outcome, Why};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
 use crate::state::overrides::Overrides;
@@ -130,7 +130,10 @@ impl Session<'_> {
 
     fn not_made(&self, error: Error, request: &Request) -> NotTaken {
         let last = attempts::of(&self.layout, request).ok().and_then(|mut all| all.pop());
-        let log = last.map(|attempt| attempt.log(&self.layout)).unwrap_or_default();
+        // What failed before there was an attempt has nothing to do with the one before.
+        let words = error.to_string();
+        let is_its = |attempt: &Attempt| matches!(&attempt.outcome, Outcome::Failed { why } if words.starts_with(why));
+        let log = last.filter(is_its).map(|attempt| attempt.log(&self.layout)).unwrap_or_default();
         let diagnosis = diagnosed(&error, &log, request).map(Box::new);
         NotTaken { error, diagnosis, said: Vec::new() }
     }
