@@ -63,6 +63,7 @@ fn until_it_answers(lane: &'static Lane) {
     assert!(done.stderr.contains("no-such-package"), "{}", done.words());
     package.jitbox(&["build", "--apt", "libGL", NAME]).ended(2);
     package.jitbox(&["build", "--python", "3.12", NAME]).ended(2);
+    package.jitbox(&["build", "--script-ok", "x", "pypi:mcp-quarry"]).ended(2);
     assert_eq!(package.version(), "1.0.0");
 
     // A newer version gets the same.

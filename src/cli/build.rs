@@ -7,6 +7,7 @@ use super::{attempts, ls, update};
 use crate::context::Context;
 use crate::error::{Doing, Error, Kind, Result};
 use crate::launch::{self, Launch, Request, tool};
+use crate::package::Ecosystem;
 use crate::policy::grant::What;
 use crate::registry::settings::Settings;
 use crate::session::Session;
@@ -90,33 +91,31 @@ pub fn run(context: &Context, args: &Args) -> Result<ExitCode> {
 
 /// The line of a box, of the last attempt of that name, or of a package that has neither.
 fn named(layout: &Layout, name: &str) -> Result<Launch> {
-    let launcher = [("npm:", &["npx", "-y"][..]), ("pypi:", &["uvx"][..])];
-    let new = launcher.into_iter().find_map(|(prefix, words)| Some((words, name.strip_prefix(prefix)?)));
-    let plain = new.map_or(name, |(_, plain)| plain);
-    match ls::named(layout, plain) {
-        Ok(records) => match &records[..] {
-            [record] => return launch_of(record),
-            _ => return Err(several(name, records.iter().map(|record| record.name()))),
-        },
-        Err(e) if e.kind == Kind::NotFound => {}
-        Err(e) => return Err(e),
+    let kinds = [("npm:", Ecosystem::Npm, &["npx", "-y"][..]), ("pypi:", Ecosystem::Pypi, &["uvx"])];
+    let typed_kind =
+        kinds.into_iter().find_map(|(prefix, kind, words)| Some((kind, words, name.strip_prefix(prefix)?)));
+    let plain = typed_kind.map_or(name, |(_, _, plain)| plain);
+    let is_meant = |ecosystem| typed_kind.is_none_or(|(kind, ..)| kind == ecosystem);
+    let mut records = match ls::named(layout, plain) {
+        Err(e) if e.kind == Kind::NotFound => Vec::new(),
+        records => records?,
+    };
+    records.retain(|record| is_meant(record.request.ecosystem));
+    if !records.is_empty() {
+        return launch_of(ls::only(&records, "jitbox build", name)?);
     }
     let tried = attempts::called(layout, Some(plain)).unwrap_or_default();
-    if let Some(last) = tried.iter().max_by_key(|attempt| attempt.started) {
+    let tried = tried.iter().filter(|attempt| is_meant(attempt.request.ecosystem));
+    if let Some(last) = tried.max_by_key(|attempt| attempt.started) {
         return launch_for(&last.request);
     }
-    let Some((words, plain)) = new else {
+    let Some((_, words, plain)) = typed_kind else {
         let quoted = |kind| shell_words::quote(&format!("{kind}:{name}")).into_owned();
         return Err(Error::not_found(format!("no box is called `{name}`, and there was no attempt to make one"))
             .hint(format!("jitbox build {}", quoted("npm")))
             .hint(format!("jitbox build {}", quoted("pypi"))));
     };
     typed(&words.iter().chain([&plain]).map(OsString::from).collect::<Vec<_>>())
-}
-
-fn several(name: &str, names: impl Iterator<Item = String>) -> Error {
-    let error = Error::usage(format!("several boxes are of `{name}`"));
-    names.map(|name| format!("jitbox build {}", shell_words::quote(&name))).fold(error, Error::hint)
 }
 
 fn typed(line: &[OsString]) -> Result<Launch> {
@@ -129,6 +128,11 @@ fn typed(line: &[OsString]) -> Result<Launch> {
 fn allow_scripts(context: &Context, layout: &Layout, launch: &Launch, names: &[String]) -> Result<()> {
     if names.is_empty() {
         return Ok(());
+    }
+    if launch.launcher.ecosystem() != Ecosystem::Npm {
+        return Err(
+            Error::usage("`--script-ok` is for packages of npm").hint("what PyPI has only as source: --sdist NAME")
+        );
     }
     let (settings, registry) = (Settings::load(context), launch.registry.as_deref());
     let holders = launch.packages.iter().map(|spec| grantee::holder(&settings, spec, registry));

@@ -22,6 +22,15 @@ pub(super) fn named(layout: &Layout, name: &str) -> Result<Vec<BoxRecord>> {
     }
 }
 
+/// The only one of these boxes; `command` is what was typed before `name`.
+pub fn only<'a>(records: &'a [BoxRecord], command: &str, name: &str) -> Result<&'a BoxRecord> {
+    let [record] = records else {
+        let names = records.iter().map(|record| format!("{command} {}", shell_words::quote(&record.name())));
+        return Err(names.fold(Error::usage(format!("several boxes are of `{}`", shown(name))), Error::hint));
+    };
+    Ok(record)
+}
+
 /// Lists the boxes.
 pub fn run(context: &Context, json: bool) -> Result<ExitCode> {
     let all = boxes::all(&Layout::new(context))?;

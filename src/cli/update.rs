@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use super::timer::Often;
 use super::{ls, timer};
 use crate::context::Context;
-use crate::error::{Doing, Error, Result};
+use crate::error::{Doing, Result};
 use crate::image::changes::Moved;
 use crate::probe::{Changed, Kind};
 use crate::session::Session;
@@ -139,10 +139,7 @@ fn short(text: &str) -> String {
 pub fn roll_back(context: &Context, name: &str, to: Option<u32>, json: bool) -> Result<ExitCode> {
     let session = Session::open(context)?;
     let records = ls::named(&session.layout, name)?;
-    let [record] = &records[..] else {
-        let names = records.iter().map(|record| format!("jitbox rollback {}", shell_words::quote(&record.name())));
-        return Err(names.fold(Error::usage(format!("several boxes are of `{name}`")), Error::hint));
-    };
+    let record = ls::only(&records, "jitbox rollback", name)?;
     let taken = session.roll_back(record, to)?;
     let packages: Vec<String> = taken.packages.iter().map(ToString::to_string).collect();
     if json {
