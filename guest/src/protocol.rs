@@ -79,7 +79,7 @@ pub struct Mounted {
 
 impl Watch {
     /// Whether there is a limit whose breaking ends the program.
-    pub fn anything(self) -> bool {
+    pub fn ends(self) -> bool {
         self.memory > 0 || self.pids > 0
     }
 }

@@ -224,7 +224,7 @@ impl Program {
 
     /// Looks whether the limits are kept that only we keep; a look reads all of /proc.
     fn look(&mut self) {
-        if self.end.is_some() || !self.watch.anything() || Instant::now() < self.next_look {
+        if self.end.is_some() || !self.watch.ends() || Instant::now() < self.next_look {
             return;
         }
         self.next_look = Instant::now() + watch::INTERVAL;
@@ -394,7 +394,7 @@ impl Program {
     }
 
     fn timeout(&self) -> PollTimeout {
-        let look = self.watch.anything().then_some(self.next_look);
+        let look = self.watch.ends().then_some(self.next_look);
         let hold = self.hold.as_ref().map(Hold::next);
         let look_out = self.lookout.as_ref().map(Lookout::next);
         let next = self.deadline.or_else(|| [look, hold, look_out].into_iter().flatten().min());

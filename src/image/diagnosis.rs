@@ -93,6 +93,10 @@ fn apt(why: String, package: &str) -> Diagnosis {
 fn library(said: &str) -> Option<Diagnosis> {
     let (before, _) = said.split_once(": cannot open shared object file")?;
     let file = before.rsplit(|c: char| c.is_whitespace() || "/'\"(".contains(c)).next()?;
+    // It is shown, and may be anybody's words.
+    if !file.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-._".contains(&b)) {
+        return None;
+    }
     let known = LIBRARIES.iter().find(|(name, _)| *name == file).map(|(_, package)| (*package).to_owned());
     let package = known.or_else(|| package_of(file))?;
     Some(apt(format!("the library {file} is missing"), &package))
@@ -105,8 +109,7 @@ fn package_of(file: &str) -> Option<String> {
         None => (file.strip_suffix(".so")?, ""),
     };
     let name = name.to_lowercase().replace('_', "-");
-    let plain = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
-    if !name.starts_with("lib") || !name.chars().chain(version.chars()).all(plain) {
+    if !name.starts_with("lib") {
         return None;
     }
     let dash = if name.ends_with(|c: char| c.is_ascii_digit()) && !version.is_empty() { "-" } else { "" };
@@ -200,9 +203,12 @@ mod tests {
         ] {
             assert_eq!(options(Ecosystem::Npm, said), format!("--apt {package}"), "{said}");
         }
-        for said in
-            ["Error: x;id.so.1: cannot open shared object file", "fine", "own.so: cannot open shared object file"]
-        {
+        for said in [
+            "Error: x;id.so.1: cannot open shared object file",
+            "fine",
+            "own.so: cannot open shared object file",
+            "libx.so.1.\u{1b}]0;mine: cannot open shared object file",
+        ] {
             assert_eq!(options(Ecosystem::Npm, said), "", "{said}");
         }
     }

@@ -67,9 +67,8 @@ impl<'a> Installation<'a> {
         let run = Run::begin(making.layout, making.engine)?;
         policy::write_seccomp(making.layout, making.engine, &policy::NOT_RELAXED)?;
         let plan = plan.named(&run.name);
-        let removal =
-            || Cmd::engine(making.engine, argv::remove_containers(making.engine, std::slice::from_ref(&run.name)));
-        let keeper = making.keeper(&run, plan.plan().kept.map(|_| removal()).into_iter().collect())?;
+        let always = plan.plan().kept.map(|_| removal(making, &run)).into_iter().collect();
+        let keeper = making.keeper(&run, always)?;
         let command = Cmd::engine(making.engine, argv::run(making.engine, plan.plan()));
         let running = command.with_environment(strays::mark(&run.name)).start_in_pieces(input)?;
         run.owns(running.leader(), Ends::WhenRemoved);
@@ -101,8 +100,7 @@ impl<'a> Installation<'a> {
         if let Some((run, keeper)) = self.kept.take() {
             let made = self.making.commit(&run, image, labels);
             if waits && made.is_ok() {
-                let gone = argv::remove_containers(self.making.engine, std::slice::from_ref(&run.name));
-                let done = Cmd::engine(self.making.engine, gone).output(&[], LOOK_LIMIT);
+                let done = removal(self.making, &run).output(&[], LOOK_LIMIT);
                 tracing::debug!("{}: {done:?}", run.name);
             }
             // In any case the keeper removes the container, and then the run's folder, while we go on.
@@ -146,6 +144,11 @@ impl<'a> Installation<'a> {
         }
         Ok(Some((status, words)))
     }
+}
+
+/// What removes the container of a run that is kept.
+fn removal(making: &Making<'_>, run: &Run) -> Cmd {
+    Cmd::engine(making.engine, argv::remove_containers(making.engine, std::slice::from_ref(&run.name)))
 }
 
 impl Drop for Installation<'_> {

@@ -119,10 +119,7 @@ impl Session<'_> {
                 Ok(Some(built))
             }
             Err(failed) => {
-                self.set_aside(attempt, &failed)?;
-                if let Some(active) = active {
-                    self.trim(active);
-                }
+                self.set_aside(attempt, active, &failed)?;
                 Err(failed)
             }
         }
@@ -136,15 +133,6 @@ impl Session<'_> {
         let log = last.filter(is_its).map(|attempt| attempt.log(&self.layout)).unwrap_or_default();
         let diagnosis = diagnosed(&error, &log, request).map(Box::new);
         NotTaken { error, diagnosis, said: Vec::new() }
-    }
-
-    /// Keeps with the attempt what its server said.
-    fn set_aside(&self, attempt: Attempt, failed: &NotTaken) -> Result<()> {
-        if !failed.said.is_empty() {
-            let log = [&attempt.log(&self.layout)[..], b"== asking the server\n", &failed.said].concat();
-            attempt.keep_log(&self.layout, &log)?;
-        }
-        attempt.reject(&self.layout, &failed.error)
     }
 
     /// A server has to answer; what it offers is compared with what the one before did.

@@ -16,6 +16,7 @@ use crate::exec::Cmd;
 use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
 use crate::state::boxes::{self, BoxRecord};
+use crate::state::overrides::Overrides;
 use crate::state::told;
 use crate::ui;
 
@@ -87,7 +88,9 @@ impl Session<'_> {
             return Ok(Vec::new());
         }
         let (trust, _) = self.sources(&launch)?;
-        let resolved = self.resolve(&launch, &record.overrides, &trust)?;
+        // What is built from source is only fetched when it is.
+        let overrides = Overrides { sdist: Vec::new(), ..record.overrides.clone() };
+        let resolved = self.resolve(&launch, &overrides, &trust)?;
         let both = record.packages.iter().zip(resolved.packages);
         Ok(both.filter(|(old, new)| is_newer(old, new)).map(|(old, new)| (old.clone(), new)).collect())
     }

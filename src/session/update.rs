@@ -18,7 +18,7 @@ use crate::package::pypi::PypiSpec;
 use crate::package::{Ecosystem, PackageSpec};
 use crate::policy::level::Level;
 use crate::probe::{self, Answers, Changed};
-use crate::state::attempts::{self, Why};
+use crate::state::attempts::{self, Attempt, Why};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
 use crate::ui;
@@ -103,14 +103,24 @@ impl Session<'_> {
         let judged = self.judge(&launch, (&active, &new), how);
         let update = match judged {
             Ok(update) => update,
-            Err(NotTaken { error, .. }) => {
-                attempt.reject(&self.layout, &error)?;
-                self.trim(&active);
-                return Err(error);
+            Err(failed) => {
+                self.set_aside(attempt, Some(&active), &failed)?;
+                return Err(failed.error);
             }
         };
         self.put_in_use(attempt, &new)?;
         Ok(Some(update))
+    }
+
+    /// Keeps a box that is not taken as an attempt to be read about, with what its server said.
+    pub(super) fn set_aside(&self, attempt: Attempt, active: Option<&BoxRecord>, failed: &NotTaken) -> Result<()> {
+        if !failed.said.is_empty() {
+            let log = [&attempt.log(&self.layout)[..], b"== asking the server\n", &failed.said].concat();
+            attempt.keep_log(&self.layout, &log)?;
+        }
+        attempt.reject(&self.layout, &failed.error)?;
+        active.into_iter().for_each(|active| self.trim(active));
+        Ok(())
     }
 
     /// Asks the registries only.
