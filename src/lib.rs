@@ -21,6 +21,8 @@ pub mod launch;
 pub mod package;
 pub mod plan;
 pub mod policy;
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+mod power;
 pub mod probe;
 pub mod recipe;
 pub mod registry;
