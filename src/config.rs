@@ -250,13 +250,16 @@ impl Config {
 
     /// Reads settings from `text`; the reason says the line.
     fn parse(text: &str) -> Result<Self, String> {
-        toml::from_str(text).map_err(|e| {
-            let why = e.message().trim().replace('\n', ", ");
-            match e.span() {
-                Some(span) => format!("line {}: {why}", text[..span.start.min(text.len())].matches('\n').count() + 1),
-                None => why,
-            }
-        })
+        toml::from_str(text).map_err(|e| malformed(text, &e))
+    }
+}
+
+/// Why `text` can't be read, and in which line.
+pub(crate) fn malformed(text: &str, error: &toml::de::Error) -> String {
+    let why = error.message().trim().replace('\n', ", ");
+    match error.span() {
+        Some(span) => format!("line {}: {why}", text[..span.start.min(text.len())].matches('\n').count() + 1),
+        None => why,
     }
 }
 

@@ -45,6 +45,7 @@ use crate::policy::grant::{Granted, What};
 use crate::policy::level::Level;
 use crate::policy::paths::Found;
 use crate::policy::{self, Asked, Parts, Policy, guard, paths};
+use crate::recipe::Recipes;
 use crate::registry::settings::Settings;
 use crate::state::attempts::Why;
 use crate::state::boxes::{self, BoxRecord, Request};
@@ -52,7 +53,7 @@ use crate::state::grants::Grants;
 use crate::state::overrides::Overrides;
 use crate::state::{Layout, lock, runs, told};
 use crate::supervise::{self, Job, Outcome};
-use crate::{recipe, ui};
+use crate::ui;
 
 /// The milliseconds that a program has between SIGTERM and the end once its link has dropped.
 const GRACE: Duration = Duration::from_millis(2000);
@@ -65,6 +66,8 @@ pub struct Session<'a> {
     pub config: Config,
     /// What the user granted.
     pub grants: Grants,
+    /// What packages need besides themselves.
+    pub recipes: Recipes,
     /// Our files.
     pub layout: Layout,
     /// The engine.
@@ -85,7 +88,8 @@ impl<'a> Session<'a> {
         let layout = Layout::new(context);
         let engine = detect::find(context, &config, &layout)?;
         let grants = Grants::load(&layout, context.uid)?;
-        Ok(Self { context, config, grants, layout, engine, settings: Settings::load(context) })
+        let recipes = Recipes::load(context)?;
+        Ok(Self { context, config, grants, recipes, layout, engine, settings: Settings::load(context) })
     }
 
     /// What the line asks for, here and with the user's settings.
@@ -139,7 +143,7 @@ impl<'a> Session<'a> {
     fn up_to_date(&self, launch: &Launch, record: BoxRecord) -> Result<BoxRecord> {
         let is_current = record.guest == guest_id(self.engine.facts.architecture);
         if is_current
-            && record.apt == record.overrides.apt_for(&record.packages)?
+            && record.apt == self.recipes.apt(&record.packages, &record.overrides)?
             && record.scripts == self.scripts_of(launch, &record)?
         {
             return Ok(record);
@@ -187,7 +191,7 @@ impl<'a> Session<'a> {
         let server = record.is_some_and(|record| record.mcp);
         Ok(policy::decide(Asked {
             keeps: policy::kept::kept(&self.config, level, packages, launch.local.is_some(), server),
-            recipes: recipe::for_all(packages)?,
+            recipes: self.recipes.of_all(packages)?,
             engine: &self.engine,
             config: &self.config,
             tighten: &launch.tighten,

@@ -9,15 +9,24 @@ export npm_config_userconfig=/work/npmrc npm_config_cache="$cache"
 # A connection that stalls is tried again soon; npm would wait for five minutes, and then three minutes between its tries.
 export npm_config_fetch_timeout=20000 npm_config_fetch_retries=5 npm_config_fetch_retry_mintimeout=1000 \
   npm_config_fetch_retry_factor=2 npm_config_fetch_retry_maxtimeout=8000
+install() {
+  without npm "$@" --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier \
+    --omit-lockfile-registry-resolved=false --loglevel=error >&2
+}
 if [ -s /work/lock ]; then
   cp /work/lock package-lock.json
-else
-  without npm install --package-lock-only --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier \
-    --omit-lockfile-registry-resolved=false --loglevel=error >&2
+elif [ "$mode" != make ]; then
+  install install --package-lock-only
   give package-lock.json
 fi
 if [ "$mode" = look ]; then exit; fi
 debian
-without npm ci --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier --loglevel=error >&2
+if [ -e package-lock.json ]; then
+  install ci
+else
+  # Both at once takes a second less: one npm, which fetches while it resolves.
+  install install
+  give package-lock.json
+fi
 rm -rf "$cache" archives
 chmod -R a+rX,go-w /app /jitbox

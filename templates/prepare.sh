@@ -1,6 +1,7 @@
 # Both scripts begin with this. They run in a base image and fetch, without any of the packages' code: to `make` a box,
-# as root without capabilities, in a container of which an image is made afterwards, without what is in /work; or only to
-# `look` which versions there are, or for the `tools` that build a project, where nothing but /work can be written.
+# as root without capabilities, in a container of which an image is made afterwards, without what is in /work; the same
+# to `renew` one, where what is resolved may be all that is wanted; or only to `look` which versions there are, or for
+# the `tools` that build a project, where nothing but /work can be written.
 # They read length-prefixed files from standard input, and write such to standard output: the lock, the programs.
 set -eu
 umask 022
@@ -8,7 +9,7 @@ take() { read -r bytes; head -c "$bytes" > "$1"; }
 give() { wc -c < "$1"; cat "$1"; }
 mode=$1
 jitbox=/work/jitbox app=/work/app
-if [ "$mode" = make ]; then
+if [ "$mode" = make ] || [ "$mode" = renew ]; then
   jitbox=/jitbox app=/app
   # podman's root folder can't be written to, not even by its owner.
   chmod u+w /

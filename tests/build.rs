@@ -9,6 +9,7 @@ use crate::support::{Carrier, Done, Home, Lane, run};
 pub const CASES: &[Case] = &[
     Case::new("until_it_answers", until_it_answers)
         .on(|lane| ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
+    Case::new("by_recipe", by_recipe).on(|lane| ["docker", "podman5-rootless", "nerdctl"].contains(&&*lane.name)),
     Case::new("from_source", from_source)
         .on(|lane| ["docker-buildkit", "podman", "podman5-rootless", "nerdctl"].contains(&&*lane.name)),
 ];
@@ -61,6 +62,8 @@ fn until_it_answers(lane: &'static Lane) {
     // A failure changes nothing.
     let done = package.jitbox(&["build", "--apt", "no-such-package", NAME]).ended(1);
     assert!(done.stderr.contains("no-such-package"), "{}", done.words());
+    let done = package.jitbox(&["build", "--with", "no-such-package-either@1", NAME]).ended(1);
+    assert!(done.stderr.contains("--afresh … (without --apt no-such-package)"), "{}", done.words());
     package.jitbox(&["build", "--apt", "libGL", NAME]).ended(2);
     package.jitbox(&["build", "--python", "3.12", NAME]).ended(2);
     package.jitbox(&["build", "--script-ok", "x", "pypi:mcp-quarry"]).ended(2);
@@ -76,6 +79,49 @@ fn until_it_answers(lane: &'static Lane) {
     assert_eq!(inspect(&package)["apt"], json!([]));
     package.jitbox(&["rollback", NAME]).ok();
     assert_eq!(package.version(), "1.1.0");
+    package.home.remove_boxes();
+}
+
+/// A recipe of the user's own says what a package needs, from the first start on.
+fn by_recipe(lane: &'static Lane) {
+    const NAME: &str = "mcp-masonry";
+    const RECIPE: &str =
+        "package = \"npm:mcp-masonry\"\n[build]\nwith = [\"masonry-mortar\"]\n[env]\nSTONE = \"granite\"\n";
+    let file = "config/jitbox/recipes/masonry.toml";
+    let mut package = Package::new(lane, NAME);
+    let part = json!({ "name": "masonry-mortar", "version": "2.0.0", "main": "cli.js" });
+    package.registry.publish(&package.home, part, "module.exports = 1;\n");
+    let program = server("1.0.0", &json!([tool("version", "Tells it")]));
+    let program = program.replace("text: \"1.0.0\"", "text: String(process.env.STONE)");
+    package.publish("1.0.0", &format!("require('masonry-mortar');\n{program}"), &json!({}));
+
+    package.home.write(file, &RECIPE.replace("[env]", "[environment]"));
+    let done = package.registry.start(&package.home, &[NAME]).ended(126);
+    assert!(
+        done.stderr.contains("masonry.toml") && done.stderr.contains("unknown field `environment`"),
+        "{}",
+        done.words()
+    );
+    package.home.write(file, RECIPE);
+    assert_eq!(package.version(), "granite");
+    assert!(package.jitbox(&["recipe", "ls"]).ok().text().contains("masonry.toml"));
+    assert!(package.jitbox(&["recipe", "show", "npm:mcp-masonry"]).ok().text().contains("STONE = \"granite\""));
+    package.jitbox(&["update", NAME]).ok();
+    assert_eq!(package.attempts().len(), 1, "nothing is newer");
+    std::fs::remove_file(package.home.dir.join(file)).unwrap();
+    assert_eq!(package.version(), "undefined", "variables are those of now");
+
+    // What was found out for a box can be written down.
+    package.jitbox(&["build", "--with", "masonry-mortar@2", NAME]).ok();
+    let done = package.jitbox(&["recipe", "new", "--json", NAME]).ok();
+    let new: Value = serde_json::from_str(&done.text()).unwrap();
+    assert_eq!(new["recipe"]["build"]["with"], json!(["masonry-mortar@2"]), "{new}");
+    let text = std::fs::read_to_string(new["file"].as_str().unwrap()).unwrap();
+    assert!(text.contains("package = \"npm:mcp-masonry\""), "{text}");
+    let done = package.jitbox(&["recipe", "new", NAME]).ended(1);
+    assert!(done.stderr.contains("is there already"), "{}", done.words());
+    package.jitbox(&["rm", NAME]).ok();
+    assert_eq!(package.version(), "undefined");
     package.home.remove_boxes();
 }
 

@@ -15,6 +15,7 @@ pub mod ls;
 pub mod man;
 pub mod plan;
 pub mod prune;
+pub mod recipe;
 mod reference;
 pub mod rm;
 pub mod state;
@@ -85,6 +86,9 @@ enum Command {
     Update(update::Args),
     /// Make a box with something besides what its line says: Debian packages, another Node or Python, other versions
     Build(build::Args),
+    /// What packages need besides themselves: recipes that come with jitbox, and your own
+    #[command(subcommand)]
+    Recipe(recipe::What),
     /// Go back to the box before the last update, without a network
     Rollback {
         /// A name as `jitbox ls` shows it, or a package's
@@ -239,6 +243,7 @@ pub fn main() -> ExitCode {
         Command::Ls { json } => ls::run(&context, json),
         Command::Update(args) => update::run(&context, &args),
         Command::Build(args) => build::run(&context, &args),
+        Command::Recipe(what) => recipe::run(&context, &what),
         Command::Rollback { name, to, json } => update::roll_back(&context, &name, to, json),
         Command::Attempts { name, json } => attempts::list(&context, name.as_deref(), json),
         Command::Log { name, attempt } => attempts::log(&context, &name, attempt),

@@ -1,6 +1,6 @@
-//! The one container that a box's image is made of: npm or uv resolve the tree in it, hand out the lock, and go on with
-//! installing it while we decide on it. None of the packages' own code runs there. What is refused is ended with all
-//! that it has fetched; of the rest the engine makes an image.
+//! The one container that a box's image is made of: npm or uv resolve the tree in it, hand out the lock, and install it.
+//! None of the packages' own code runs there. What is refused is ended with all that it has fetched; of the rest the
+//! engine makes an image.
 
 use std::time::Duration;
 
@@ -16,9 +16,7 @@ use crate::supervise;
 use crate::supervise::keeper::Keeper;
 use crate::supervise::strays;
 
-/// How long npm or uv may take to resolve a tree.
-const LOCK_LIMIT: Duration = Duration::from_secs(300);
-/// How long everything after that may take.
+/// How long npm or uv may take to resolve a tree, and to install it.
 const INSTALL_LIMIT: Duration = Duration::from_secs(1200);
 
 /// What it is called in logs.
@@ -27,7 +25,11 @@ const STEP: &str = "packages";
 impl Making<'_> {
     /// The container that becomes the image.
     pub fn install_plan(&self) -> Decided {
-        policy::installing(self.layout, self.engine, &self.base, !self.apt.is_empty(), self.script("make"))
+        self.installing("make")
+    }
+
+    fn installing(&self, mode: &str) -> Decided {
+        policy::installing(self.layout, self.engine, &self.base, !self.apt.is_empty(), self.script(mode))
     }
 
     /// Resolves the tree only: what there would be in a box that is made now.
@@ -40,11 +42,24 @@ impl Making<'_> {
         Ok(lock)
     }
 
-    /// Starts to install: what is `known`, or else what the tree is resolved to.
-    pub fn install(&self, known: Option<&Lock>) -> Result<Installation<'_>> {
+    /// Starts to install what the tree is resolved to.
+    pub fn install(&self) -> Result<Installation<'_>> {
+        self.start("make", "")
+    }
+
+    /// The same where there is a box, which may be what comes of it: nothing is fetched before the tree is resolved.
+    pub fn renew(&self) -> Result<Installation<'_>> {
+        self.start("renew", "")
+    }
+
+    /// Starts to install what is known.
+    pub fn reinstall(&self, known: &Lock) -> Result<Installation<'_>> {
+        self.start("make", &known.text)
+    }
+
+    fn start(&self, mode: &str, known: &str) -> Result<Installation<'_>> {
         let (guest, apt) = (guest(self.engine.facts.architecture), self.apt.join(" "));
-        let asked = self.asked(guest, known.map_or("", |lock| &lock.text), &apt);
-        Installation::start(self, self.install_plan(), self.input(&asked))
+        Installation::start(self, self.installing(mode), self.input(&self.asked(guest, known, &apt)))
     }
 
     fn asked<'a>(&'a self, guest: &'a [u8], lock: &'a str, apt: &'a str) -> Input<'a> {
@@ -77,38 +92,43 @@ impl<'a> Installation<'a> {
 
     /// What the tree was resolved to.
     pub fn lock(&mut self) -> Result<Lock> {
-        let Some(text) = self.piece(LOCK_LIMIT)? else {
+        let Some(text) = self.piece(INSTALL_LIMIT)? else {
             return Err(self.why("can't resolve the package's dependencies"));
         };
         let text = String::from_utf8(text).doing(|| "the lock is not text".into())?;
         Lock::parse(self.making.ecosystem, text)
     }
 
-    /// Makes the image, with these labels, when all is installed. What the container said last, if it said anything.
-    pub fn finish(self, image: &str, labels: Vec<(String, String)>) -> Result<Vec<u8>> {
+    /// What the container said last, if it said anything, when all is installed.
+    pub fn installed(&mut self) -> Result<Vec<u8>> {
+        let said = self.piece(INSTALL_LIMIT)?.unwrap_or_default();
+        self.ended()?;
+        Ok(said)
+    }
+
+    /// Makes the image of what is installed, with these labels.
+    pub fn finish(self, image: &str, labels: Vec<(String, String)>) -> Result<()> {
         self.end_as(image, labels, false)
     }
 
     /// Makes the image, and comes back when the container is gone: the image that it was started from can go then.
-    pub(super) fn finish_and_remove(self, image: &str) -> Result<()> {
-        self.end_as(image, Vec::new(), true).map(drop)
+    pub(super) fn finish_and_remove(mut self, image: &str) -> Result<()> {
+        self.installed()?;
+        self.end_as(image, Vec::new(), true)
     }
 
-    fn end_as(mut self, image: &str, labels: Vec<(String, String)>, waits: bool) -> Result<Vec<u8>> {
-        let said = self.piece(INSTALL_LIMIT)?.unwrap_or_default();
-        self.ended()?;
-        if let Some((run, keeper)) = self.kept.take() {
-            let made = self.making.commit(&run, image, labels);
-            if waits && made.is_ok() {
-                let done = removal(self.making, &run).output(&[], LOOK_LIMIT);
-                tracing::debug!("{}: {done:?}", run.name);
-            }
-            // In any case the keeper removes the container, and then the run's folder, while we go on.
-            run.leave();
-            made?;
-            keeper.finish();
+    fn end_as(mut self, image: &str, labels: Vec<(String, String)>, waits: bool) -> Result<()> {
+        let Some((run, keeper)) = self.kept.take() else { return Err(Error::failed("the image could not be made")) };
+        let made = self.making.commit(&run, image, labels);
+        if waits && made.is_ok() {
+            let done = removal(self.making, &run).output(&[], LOOK_LIMIT);
+            tracing::debug!("{}: {done:?}", run.name);
         }
-        Ok(said)
+        // In any case the keeper removes the container, and then the run's folder, while we go on.
+        run.leave();
+        made?;
+        keeper.finish();
+        Ok(())
     }
 
     fn piece(&self, limit: Duration) -> Result<Option<Vec<u8>>> {

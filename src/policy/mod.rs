@@ -410,7 +410,7 @@ fn bare(layout: &Layout, engine: &Engine, image: &str) -> RunPlan {
     }
 }
 
-/// The relaxations that are given: a recipe is ours, but what one opens is for users to want.
+/// The relaxations that are given. A recipe asks for them; whether it gets them is said by the level, which is the user's.
 fn relaxed(asked: &Asked<'_>) -> BTreeSet<Relaxation> {
     let asked_for = asked.recipes.iter().flat_map(|recipe| recipe.relax.keys()).copied();
     asked_for.filter(|_| asked.level == Level::Relaxed).collect()

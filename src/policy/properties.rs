@@ -17,7 +17,7 @@ use crate::engine::Kind;
 use crate::engine::argv::tests::engine;
 use crate::package::Ecosystem;
 use crate::plan::Mount;
-use crate::recipe;
+use crate::recipe::Recipes;
 
 /// Everything that a decision depends on, by value.
 #[derive(Debug, Clone)]
@@ -135,7 +135,7 @@ fn places() -> &'static Places {
 
 /// Which asks for a relaxation.
 fn recipe() -> Recipe {
-    recipe::for_package(Ecosystem::Npm, "@playwright/mcp").unwrap()
+    Recipes::default().of(Ecosystem::Npm, "@playwright/mcp").unwrap()
 }
 
 /// Every writable folder has a `.git` and a `.vscode`.

@@ -74,7 +74,8 @@ impl Session<'_> {
         let _lock = lock::take(&self.layout.lock(&request.key()), waiting)?;
         let active = boxes::find(&self.layout, &request)?;
         let last = attempts::of(&self.layout, &request)?.pop().filter(|_| !how.afresh);
-        let mut overrides = last.map(|attempt| attempt.overrides).unwrap_or_default().and(&how.overrides);
+        let before = last.map(|attempt| attempt.overrides).unwrap_or_default();
+        let mut overrides = before.and(&how.overrides);
         overrides.check(request.ecosystem)?;
         let mut tried = Vec::new();
         loop {
@@ -83,13 +84,11 @@ impl Session<'_> {
                     Ok(built) => return Ok(built.map(|built| Build { tried, ..built })),
                     Err(failed) => failed,
                 };
-            let Some(found) = diagnosis.filter(|found| how.fix && found.is_harmless() && tried.len() < MOST) else {
-                return Err(error);
+            let fixable = diagnosis.filter(|found| how.fix && found.is_harmless() && tried.len() < MOST);
+            let next = fixable.map(|found| (overrides.and(&found.remedy), found));
+            let Some((next, found)) = next.filter(|(next, _)| *next != overrides) else {
+                return Err(without(error, &before, &request));
             };
-            let next = overrides.and(&found.remedy);
-            if next == overrides {
-                return Err(error);
-            }
             let added = found.remedy.options();
             ui::note(&format!("{}: once more with {}", found.why, shell_words::join(&added)));
             let attempt = attempts::of(&self.layout, &request)?.last().map_or(0, |attempt| attempt.number);
@@ -178,4 +177,16 @@ impl Session<'_> {
         self.check_offers(new, &built.offers, how.accept, "build")?;
         Ok(built)
     }
+}
+/// Says how to be rid of what the attempt before was asked for, which may be what fails.
+fn without(error: Error, before: &Overrides, request: &Request) -> Error {
+    if before.is_empty() {
+        return error;
+    }
+    let name = request.name();
+    error.hint(format!(
+        "jitbox build {} --afresh … (without {})",
+        shell_words::quote(&name),
+        shell_words::join(before.options())
+    ))
 }

@@ -20,7 +20,7 @@ use crate::state::attempts::{Attempt, Phase, Why};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::state::lock;
 use crate::state::overrides::Overrides;
-use crate::{recipe, ui};
+use crate::ui;
 
 /// How long a word is at most that chooses what a program does, and how many there are.
 const LONGEST_VERB: usize = 20;
@@ -38,7 +38,7 @@ impl Session<'_> {
         self.check_names(launch)?;
         let progress = ui::Progress::new(self.context.terminals.stderr, &doing(why, name_of(launch)));
         let sources = self.sources(launch)?;
-        let mut resolved = self.resolve(launch, overrides, &sources.0)?;
+        let mut resolved = self.resolve(launch, &self.recipes.overrides(launch, overrides)?, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
         let active = boxes::find(&self.layout, request)?;
         self.clear(request, active.as_ref());
@@ -97,19 +97,18 @@ impl Session<'_> {
         let name = name_of(launch);
         self.check_builds(launch, &resolved)?;
         prepare(making, &mut resolved, progress)?;
-        progress.phase("resolving dependencies");
-        let mut installation = making.install(None)?;
-        let locked = installation.lock().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?;
         progress.phase("installing");
+        let mut installation = if active.is_some() { making.renew() } else { making.install() }?;
+        let locked = installation.lock().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?;
         resolved.settle(&locked)?;
         if let Some(active) = active
             && active.is_made_of(&resolved.packages, &locked)
-            && (&active.base, &active.apt) == (&making.base, &making.apt)
+            && (&active.base, &active.apt, &active.overrides) == (&making.base, &making.apt, &attempt.overrides)
             && active.scripts == self.scripts_of(launch, active)?
         {
             return Ok(None);
         }
-        // The container works on meanwhile: what is refused is thrown away with it.
+        // What is refused is thrown away with the container, which may still be at work.
         self.check_known(launch, &locked, &resolved.packages)?;
         let Built { image, scripts, not_run, programs } =
             self.build(launch, (making, Some(installation)), &locked, attempt, progress)?;
@@ -131,7 +130,7 @@ impl Session<'_> {
             mcp,
             (locked.packages, locked.text),
         );
-        (record.cutoff, record.overrides) = (resolved.cutoff, resolved.overrides);
+        (record.cutoff, record.overrides) = (resolved.cutoff, attempt.overrides.clone());
         (record.scripts, record.not_run) = (scripts, not_run);
         (record.command, record.verbs) = (launch.command.clone(), verbs(launch));
         boxes::keep_archives(&self.layout, request, &making.archives)?;
@@ -151,7 +150,7 @@ impl Session<'_> {
             layout: &self.layout,
             ecosystem: record.request.ecosystem,
             base: record.base.clone(),
-            apt: record.overrides.apt_for(&record.packages)?,
+            apt: self.recipes.apt(&record.packages, &record.overrides)?,
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
             sources: sources.1,
@@ -164,7 +163,7 @@ impl Session<'_> {
         let mut record = record.clone();
         progress.phase("installing");
         let is_there = image_exists(&self.engine, &making.image(&locked))?;
-        let installation = if is_there { Ok(None) } else { making.install(Some(&locked)).map(Some) };
+        let installation = if is_there { Ok(None) } else { making.reinstall(&locked).map(Some) };
         let built = installation
             .and_then(|installation| self.build(launch, (&making, installation), &locked, &mut attempt, &progress));
         let log = making.words.all();
@@ -221,17 +220,13 @@ impl Session<'_> {
 
     /// What is to be made for a resolved line.
     pub fn making(&self, launch: &Launch, resolved: &mut Resolved, sources: Sources) -> Result<Making<'_>> {
-        let mut apt = resolved.overrides.apt_for(&resolved.packages)?;
-        for name in resolved.open.iter().filter_map(|spec| spec.name.as_ref()) {
-            apt.extend(recipe::for_package(Ecosystem::Pypi, name.as_str())?.apt);
-        }
         let (public, secret) = self.tools_settings(launch, resolved.cutoff.as_ref().map(|cutoff| &*cutoff.moment))?;
         Ok(Making {
             engine: &self.engine,
             layout: &self.layout,
             ecosystem: launch.launcher.ecosystem(),
             base: resolved.base.clone(),
-            apt,
+            apt: self.recipes.apt(&resolved.packages, &resolved.overrides)?,
             wanted: resolved.wanted(launch.launcher.ecosystem())?,
             constraints: launch.local.as_ref().map_or_else(String::new, |local| local.constraints.clone()),
             name: image_word(launch),

@@ -10,7 +10,6 @@ use crate::image::words;
 use crate::launch::Launch;
 use crate::policy;
 use crate::probe::{self, Answers};
-use crate::recipe;
 use crate::state::boxes::BoxRecord;
 use crate::supervise::{self, Talked};
 
@@ -52,7 +51,7 @@ impl Session<'_> {
         let argv: Vec<&str> = std::iter::once(&*path).chain(record.verbs.iter().map(String::as_str)).collect();
         let mut environment = vec!["PATH=/usr/local/bin:/usr/bin:/bin".to_owned()];
         environment.extend(["HOME=/state", "TMPDIR=/tmp"].map(str::to_owned));
-        for recipe in recipe::for_all(&record.packages)? {
+        for recipe in self.recipes.of_all(&record.packages)? {
             environment.extend(recipe.env.iter().map(|(name, value)| format!("{name}={value}")));
         }
         let environment: Vec<&str> = environment.iter().map(String::as_str).collect();

@@ -42,7 +42,7 @@ pub struct Resolved {
     pub open: Vec<PypiSpec>,
     /// From when on nothing is taken into its tree.
     pub cutoff: Option<Cutoff>,
-    /// What is asked for besides the line.
+    /// What is asked for besides the line, by recipes, too.
     pub overrides: Overrides,
 }
 

@@ -68,7 +68,7 @@ impl Session<'_> {
     ) -> Result<Built> {
         let image = making.image(locked);
         attempt.builds(&self.layout, image.clone())?;
-        let programs = self.finish(installation, making, &image, locked)?;
+        let programs = self.finish(installation, making, (&image, locked), progress)?;
         let with_scripts = match making.ecosystem {
             Ecosystem::Npm => Lock::scripted(&locked.text),
             Ecosystem::Pypi => BTreeMap::new(),
@@ -106,13 +106,16 @@ impl Session<'_> {
         &self,
         installation: Option<Installation<'_>>,
         making: &Making<'_>,
-        image: &str,
-        locked: &Lock,
+        (image, locked): (&str, &Lock),
+        progress: &ui::Progress,
     ) -> Result<Vec<u8>> {
-        if let Some(installation) = installation
+        if let Some(mut installation) = installation
             && !image_exists(&self.engine, image)?
         {
-            return installation.finish(image, commit::labels(locked));
+            let programs = installation.installed()?;
+            progress.phase("making the image");
+            installation.finish(image, commit::labels(locked))?;
+            return Ok(programs);
         }
         if making.ecosystem == Ecosystem::Pypi { self.programs(image) } else { Ok(Vec::new()) }
     }

@@ -6,15 +6,14 @@ use crate::error::{Doing, Error, Result};
 use crate::launch::Launch;
 use crate::package::npm::NpmSpec;
 use crate::package::pypi::{PypiRequest, PypiSpec};
-use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
-use crate::recipe;
+use crate::package::{Ecosystem, PackageSpec};
 
 /// The shortest name that a Debian package can have.
 const SHORTEST: usize = 2;
 
 /// What `jitbox build` was asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub struct Overrides {
     /// Debian packages.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -110,12 +109,6 @@ impl Overrides {
         launch.packages.extend(self.specs(launch.launcher.ecosystem())?);
         launch.python = self.python.clone().or(launch.python);
         Ok(launch)
-    }
-
-    /// The Debian packages that belong into an image of these: their recipes', and those asked for.
-    pub fn apt_for(&self, packages: &[PinnedPackage]) -> Result<Vec<String>> {
-        let recipes = Self { apt: recipe::apt(packages)?, ..Self::default() };
-        Ok(recipes.and(self).apt)
     }
 
     /// As they are typed.
