@@ -268,7 +268,7 @@ fn taken(lane: &'static Lane) {
     package.home.remove_boxes();
 }
 
-/// Whoever updates, goes back or prunes may die at any moment: the line's box is the old one or the new one, and starts.
+/// Whoever updates, builds, goes back or prunes may die at any moment: the line's box is the old one or the new one, and starts.
 fn killed(lane: &'static Lane, times: u32) {
     const NAME: &str = "mcp-comets";
     let mut package = Package::new(lane, NAME);
@@ -291,20 +291,21 @@ fn killed(lane: &'static Lane, times: u32) {
         let said = File::options().create(true).append(true).open(&said).unwrap();
         command.stdin(Stdio::null()).stdout(said.try_clone().unwrap()).stderr(said).spawn().unwrap()
     };
-    let update =
-        |package: &Package| start(package.home.shim_with(&[&package.registry.no_proxy()], "jitbox", ["update", NAME]));
+    let make = |package: &Package, word: &str| {
+        start(package.home.shim_with(&[&package.registry.no_proxy()], "jitbox", [word, NAME]))
+    };
     let goes_well = |mut child: Child| {
         assert!(child.wait().unwrap().success(), "{}", std::fs::read_to_string(&said).unwrap());
     };
     let newer = publish(&mut package, 1);
     let begun = Instant::now();
-    goes_well(update(&package));
+    goes_well(make(&package, "update"));
     let whole = begun.elapsed();
     active = newer;
     let mut dice = Dice(u64::from(times));
     for made in 2..2 + times {
         let newer = publish(&mut package, made);
-        let mut child = update(&package);
+        let mut child = make(&package, ["update", "build"][dice.roll(2)]);
         std::thread::sleep(whole * dice.roll(1000) as u32 / 1000);
         child.kill().unwrap();
         child.wait().unwrap();
@@ -323,7 +324,7 @@ fn killed(lane: &'static Lane, times: u32) {
     }
     // Two at once: one makes it, the other finds nothing newer.
     let newer = publish(&mut package, 2 + times);
-    let (one, other) = (update(&package), update(&package));
+    let (one, other) = (make(&package, "update"), make(&package, "update"));
     goes_well(one);
     goes_well(other);
     assert_eq!(package.version(), newer);

@@ -92,10 +92,11 @@ fn show(context: &Context, package: &str, json: bool) -> Result<String> {
 fn new(context: &Context, name: &str, json: bool) -> Result<String> {
     let records = ls::named(&Layout::new(context), name)?;
     let record = ls::only(&records, "jitbox recipe new", name)?;
-    let recipe = of_box(record)?;
+    let recipe = of_box(record, &Recipes::load(context)?)?;
     let folder = Recipes::folder(context);
     let file = folder.join(file_name(&recipe.package));
-    let written = format!("# Of {} on {}.\n{}{MORE}", record.packages[0], record.base, text(&recipe)?);
+    let more = if recipe.env.is_empty() { MORE } else { "" };
+    let written = format!("# Of {} on {}.\n{}{more}", record.packages[0], record.base, text(&recipe)?);
     let doing = || format!("can't write `{}`", file.display());
     std::fs::create_dir_all(&folder).doing(doing)?;
     let mut new = match std::fs::File::create_new(&file) {
@@ -113,18 +114,19 @@ fn new(context: &Context, name: &str, json: bool) -> Result<String> {
     Ok(format!("{}\n\n{written}", file.display()))
 }
 
-/// What such files end with.
+/// How variables are written.
 const MORE: &str = "\n# [env]\n# NAME = \"value\"\n";
 
-/// What a box was built with, for the first of its packages.
-fn of_box(record: &BoxRecord) -> Result<Recipe> {
+/// What a box was built with, for the first of its packages: by its recipe so far, and besides.
+fn of_box(record: &BoxRecord, recipes: &Recipes) -> Result<Recipe> {
     let package = record.packages.first().filter(|package| package.is_published() && record.request.local.is_none());
     let Some(package) = package else {
         return Err(Error::refused(format!("`{}` is of no registry", record.name()))
             .because("elsewhere anybody may call a package so"));
     };
-    let package = format!("{}:{}", package.ecosystem(), package.name());
-    Ok(Recipe { package, build: record.overrides.clone(), ..Recipe::default() })
+    let recipe = recipes.of(package.ecosystem(), package.name())?;
+    let build = recipe.build.and(&record.overrides);
+    Ok(Recipe { package: format!("{}:{}", package.ecosystem(), package.name()), build, ..recipe })
 }
 
 /// `npm:@scope/name` as `npm-scope-name.toml`.

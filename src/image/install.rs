@@ -93,7 +93,7 @@ impl<'a> Installation<'a> {
     /// What the tree was resolved to.
     pub fn lock(&mut self) -> Result<Lock> {
         let Some(text) = self.piece(INSTALL_LIMIT)? else {
-            return Err(self.why("can't resolve the package's dependencies"));
+            return Err(self.why("can't resolve or install the package's dependencies"));
         };
         let text = String::from_utf8(text).doing(|| "the lock is not text".into())?;
         Lock::parse(self.making.ecosystem, text)

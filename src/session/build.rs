@@ -178,6 +178,7 @@ impl Session<'_> {
         Ok(built)
     }
 }
+
 /// Says how to be rid of what the attempt before was asked for, which may be what fails.
 fn without(error: Error, before: &Overrides, request: &Request) -> Error {
     if before.is_empty() {
