@@ -9,7 +9,7 @@ use crate::support::{Carrier, Done, Home, Lane, run};
 pub const CASES: &[Case] = &[
     Case::new("until_it_answers", until_it_answers)
         .on(|lane| ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
-    Case::new("by_recipe", by_recipe).on(|lane| ["docker", "podman5-rootless", "nerdctl"].contains(&&*lane.name)),
+    Case::new("by_recipe", by_recipe).on(|lane| ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
     Case::new("from_source", from_source)
         .on(|lane| ["docker-buildkit", "podman", "podman5-rootless", "nerdctl"].contains(&&*lane.name)),
 ];
