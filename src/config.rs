@@ -1,5 +1,5 @@
-//! The user's own settings: `~/.config/jitbox/config.toml`. Only this file can widen what a run
-//! may do, so it has to be in the user's hands alone.
+//! The user's own settings: `~/.config/jitbox/config.toml`. Only this file, and the grants and recipes beside it, can
+//! widen what a run may do, so they have to be in the user's hands alone.
 //!
 //! ```toml
 //! engine = "podman"            # docker, podman, nerdctl, or the absolute path of one; default: the first that works

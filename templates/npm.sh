@@ -9,23 +9,23 @@ export npm_config_userconfig=/work/npmrc npm_config_cache="$cache"
 # A connection that stalls is tried again soon; npm would wait for five minutes, and then three minutes between its tries.
 export npm_config_fetch_timeout=20000 npm_config_fetch_retries=5 npm_config_fetch_retry_mintimeout=1000 \
   npm_config_fetch_retry_factor=2 npm_config_fetch_retry_maxtimeout=8000
-install() {
+fetch() {
   without npm "$@" --ignore-scripts --omit=dev --no-audit --no-fund --no-update-notifier \
     --omit-lockfile-registry-resolved=false --loglevel=error >&2
 }
 if [ -s /work/lock ]; then
   cp /work/lock package-lock.json
 elif [ "$mode" != make ]; then
-  install install --package-lock-only
+  fetch install --package-lock-only
   give package-lock.json
 fi
 if [ "$mode" = look ]; then exit; fi
 debian
 if [ -e package-lock.json ]; then
-  install ci
+  fetch ci
 else
   # Both at once takes a second less: one npm, which fetches while it resolves.
-  install install
+  fetch install
   give package-lock.json
 fi
 rm -rf "$cache" archives

@@ -1,5 +1,7 @@
 //! A box made with something besides what its line says, until its server answers.
 
+use std::os::unix::fs::PermissionsExt;
+
 use serde_json::{Value, json};
 
 use crate::Case;
@@ -107,6 +109,7 @@ fn by_recipe(lane: &'static Lane) {
     assert!(package.jitbox(&["recipe", "ls"]).ok().text().contains("masonry.toml"));
     assert!(package.jitbox(&["recipe", "show", "npm:mcp-masonry"]).ok().text().contains("STONE = \"granite\""));
     package.jitbox(&["update", NAME]).ok();
+    package.jitbox(&["update", "--check", NAME]).ok();
     assert_eq!(package.attempts().len(), 1, "nothing is newer");
     std::fs::remove_file(package.home.dir.join(file)).unwrap();
     assert_eq!(package.version(), "undefined", "variables are those of now");
@@ -116,7 +119,9 @@ fn by_recipe(lane: &'static Lane) {
     let done = package.jitbox(&["recipe", "new", "--json", NAME]).ok();
     let new: Value = serde_json::from_str(&done.text()).unwrap();
     assert_eq!(new["recipe"]["build"]["with"], json!(["masonry-mortar@2"]), "{new}");
-    let text = std::fs::read_to_string(new["file"].as_str().unwrap()).unwrap();
+    let file = new["file"].as_str().unwrap();
+    assert_eq!(std::fs::metadata(file).unwrap().permissions().mode() & 0o777, 0o600, "whatever the umask");
+    let text = std::fs::read_to_string(file).unwrap();
     assert!(text.contains("package = \"npm:mcp-masonry\""), "{text}");
     let done = package.jitbox(&["recipe", "new", NAME]).ended(1);
     assert!(done.stderr.contains("is there already"), "{}", done.words());

@@ -109,8 +109,7 @@ fn answer(plan: &Value, policy: Option<&Policy>, steps: &[Step], json: bool) -> 
 /// The steps that make a box. What only becomes known on the way stands in capitals.
 fn making_steps(session: &Session<'_>, launch: &Launch, steps: &mut Vec<Step>) -> Result<(String, Value)> {
     let sources = session.sources(launch)?;
-    let mut resolved =
-        session.resolve(launch, &session.recipes.overrides(launch, &Overrides::default())?, &sources.0)?;
+    let mut resolved = session.resolve(launch, &Overrides::default(), &sources.0)?;
     let making = session.making(launch, &mut resolved, sources.1)?;
     if !resolved.builds.is_empty() {
         let tools = Cmd::engine(&session.engine, argv::run(&session.engine, making.tools_plan().named("RUN").plan()));

@@ -1,6 +1,8 @@
 //! `jitbox recipe`: what packages need besides themselves, and how to write it down for one.
 
+use std::fs::File;
 use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -10,8 +12,8 @@ use super::ls;
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::recipe::{Recipe, Recipes};
-use crate::state::Layout;
 use crate::state::boxes::BoxRecord;
+use crate::state::{Layout, private_dir};
 use crate::ui;
 
 /// What is done with recipes.
@@ -98,8 +100,9 @@ fn new(context: &Context, name: &str, json: bool) -> Result<String> {
     let more = if recipe.env.is_empty() { MORE } else { "" };
     let written = format!("# Of {} on {}.\n{}{more}", record.packages[0], record.base, text(&recipe)?);
     let doing = || format!("can't write `{}`", file.display());
-    std::fs::create_dir_all(&folder).doing(doing)?;
-    let mut new = match std::fs::File::create_new(&file) {
+    private_dir(&folder)?;
+    // Whatever the umask: what others could change is not read.
+    let mut new = match File::options().write(true).create_new(true).mode(0o600).open(&file) {
         Err(e) if e.kind() == ErrorKind::AlreadyExists => {
             return Err(Error::refused(format!("`{}` is there already", file.display())).hint("change that one"));
         }

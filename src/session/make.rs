@@ -38,7 +38,7 @@ impl Session<'_> {
         self.check_names(launch)?;
         let progress = ui::Progress::new(self.context.terminals.stderr, &doing(why, name_of(launch)));
         let sources = self.sources(launch)?;
-        let mut resolved = self.resolve(launch, &self.recipes.overrides(launch, overrides)?, &sources.0)?;
+        let mut resolved = self.resolve(launch, overrides, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
         let active = boxes::find(&self.layout, request)?;
         self.clear(request, active.as_ref());

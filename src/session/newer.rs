@@ -91,7 +91,7 @@ impl Session<'_> {
         // What is built from source is only fetched when it is.
         let overrides = self.recipes.overrides(&launch, &record.overrides)?;
         let overrides = Overrides { sdist: Vec::new(), ..overrides };
-        let resolved = self.resolve(&launch, &overrides, &trust)?;
+        let resolved = self.resolve_with(&launch, &overrides, &trust)?;
         let both = record.packages.iter().zip(resolved.packages);
         Ok(both.filter(|(old, new)| is_newer(old, new)).map(|(old, new)| (old.clone(), new)).collect())
     }

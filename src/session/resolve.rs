@@ -88,8 +88,13 @@ struct Resolving<'a> {
 }
 
 impl Session<'_> {
-    /// Asks the registries: exact versions, and the base image that they need.
-    pub fn resolve(&self, launch: &Launch, overrides: &Overrides, trust: &Trust) -> Result<Resolved> {
+    /// Asks the registries: exact versions, and the base image that they need. Besides what is `asked` for, recipes are.
+    pub fn resolve(&self, launch: &Launch, asked: &Overrides, trust: &Trust) -> Result<Resolved> {
+        self.resolve_with(launch, &self.recipes.overrides(launch, asked)?, trust)
+    }
+
+    /// The same with just these overrides.
+    pub(super) fn resolve_with(&self, launch: &Launch, overrides: &Overrides, trust: &Trust) -> Result<Resolved> {
         let launch = &overrides.applied_to(launch)?;
         let asked = self.python(launch);
         let mut all = Resolving {
