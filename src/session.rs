@@ -2,6 +2,7 @@
 //! run.
 
 mod age;
+pub mod bases;
 pub mod build;
 pub mod compile;
 pub mod grantee;
@@ -12,6 +13,7 @@ pub mod local;
 mod look;
 mod make;
 pub mod newer;
+mod prepare;
 mod probe;
 mod program;
 pub mod project;
@@ -35,7 +37,7 @@ use crate::context::Context;
 use crate::engine::caps::Carrier;
 use crate::engine::{Engine, detect};
 use crate::error::{Error, Kind, Result};
-use crate::image::making;
+use crate::image::present;
 use crate::image::template::guest_id;
 use crate::launch::{Launch, Launcher};
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
@@ -139,14 +141,15 @@ impl<'a> Session<'a> {
     }
 
     /// An image holds the guest of the jitbox that made it, what its recipes asked for, and what install scripts made.
-    /// After an upgrade, or with other scripts allowed, it is made again, from the same lock.
+    /// After an upgrade, or with other scripts allowed, it is made again, from the same lock; also when its base image is
+    /// known to be another one.
     fn up_to_date(&self, launch: &Launch, record: BoxRecord) -> Result<BoxRecord> {
         let is_current = record.guest == guest_id(self.engine.facts.architecture);
         if is_current
             && record.apt == self.recipes.apt(&record.packages, &record.overrides)?
             && record.scripts == self.scripts_of(launch, &record)?
         {
-            return Ok(record);
+            return if self.has_other_base(&record)? { self.rebase(launch, record) } else { Ok(record) };
         }
         self.remake(launch, &record)?;
         Ok(boxes::find(&self.layout, &record.request)?.unwrap_or(record))
@@ -230,7 +233,7 @@ impl<'a> Session<'a> {
             Err(e) if self.engine.lacks_runtime(&e.to_string()) => return Err(self.no_runtime(&e)),
             Err(e) if e.kind == Kind::Engine => {
                 // The image may be gone, or was never made on this engine: ask, and make it.
-                match making::image_exists(&self.engine, &record.image) {
+                match present::image_exists(&self.engine, &record.image) {
                     // An engine on a home directory that root can't read has no use for what is there.
                     Ok(true) if self.forget_compiled(record) => return self.run(launch, record, policy),
                     Ok(true) if carrier != Carrier::Stream => self.start_without_local(launch, record, policy, e)?,

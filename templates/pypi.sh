@@ -3,6 +3,7 @@ take requirements.in
 take constraints.txt
 take index
 take netrc
+take uv.whl
 # Wheels of packages that are in no registry: their names and themselves.
 mkdir archives
 while read -r name; do take "archives/$name"; done
@@ -12,12 +13,10 @@ export NETRC=/work/netrc UV_CACHE_DIR="$cache" UV_PYTHON_DOWNLOADS=never
 # A bridge that changes its address (netavark before 1.9) is dead for longer than uv would try.
 export UV_HTTP_RETRIES=8
 python=$(command -v python3)
-uv=uv
-if ! command -v uv >/dev/null; then
-  PIP_ROOT_USER_ACTION=ignore without "$python" -m pip install --quiet --disable-pip-version-check --no-cache-dir \
-    --target /work/uv uv >&2
-  uv=/work/uv/bin/uv
-fi
+"$python" -I -S -m zipfile -e uv.whl wheel
+rm uv.whl
+uv=$(echo /work/wheel/*.data/scripts/uv)
+chmod 755 "$uv"
 if [ "$mode" = tools ]; then
   mkdir tools
   "$uv" pip install --quiet --only-binary :all: --link-mode copy --target tools \

@@ -15,6 +15,7 @@
 )]
 
 mod abuse;
+mod bases;
 mod build;
 mod cli;
 mod confinement;
@@ -79,6 +80,7 @@ impl Case {
 /// Every topic, with its cases.
 const TOPICS: &[(&str, &[Case])] = &[
     ("abuse", abuse::CASES),
+    ("bases", bases::CASES),
     ("build", build::CASES),
     ("death", death::CASES),
     ("servers", servers::CASES),

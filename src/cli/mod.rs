@@ -2,6 +2,7 @@
 
 pub mod allow;
 pub mod attempts;
+pub mod base;
 pub mod build;
 pub mod completions;
 pub mod deny;
@@ -89,6 +90,9 @@ enum Command {
     /// What packages need besides themselves: recipes that come with jitbox, and your own
     #[command(subcommand)]
     Recipe(recipe::What),
+    /// The images that boxes are made of
+    #[command(subcommand)]
+    Base(base::What),
     /// Go back to the box before the last update, without a network
     Rollback {
         /// A name as `jitbox ls` shows it, or a package's
@@ -244,6 +248,7 @@ pub fn main() -> ExitCode {
         Command::Update(args) => update::run(&context, &args),
         Command::Build(args) => build::run(&context, &args),
         Command::Recipe(what) => recipe::run(&context, &what),
+        Command::Base(what) => base::run(&context, &what),
         Command::Rollback { name, to, json } => update::roll_back(&context, &name, to, json),
         Command::Attempts { name, json } => attempts::list(&context, name.as_deref(), json),
         Command::Log { name, attempt } => attempts::log(&context, &name, attempt),

@@ -5,7 +5,7 @@ use serde::Serialize;
 use crate::engine::Engine;
 use crate::engine::caps::Carrier;
 use crate::error::Result;
-use crate::image::making::image_exists;
+use crate::image::present::image_exists;
 use crate::image::template::guest_id;
 use crate::plan::Limits;
 use crate::policy;

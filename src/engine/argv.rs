@@ -323,10 +323,33 @@ pub fn storage(engine: &Engine) -> Vec<OsString> {
     argv.0
 }
 
-/// Succeeds if the image is there.
-pub fn image_exists(engine: &Engine, image: &str) -> Vec<OsString> {
+/// What an engine can be asked about an image.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// Its name on the engine.
+    Id,
+    /// The DiffIDs of its layers, as JSON.
+    Layers,
+    /// What its registry calls it, by content, as JSON: none if it comes of no registry.
+    Digests,
+}
+
+/// Asks about an image; fails if it is not there.
+pub fn image(engine: &Engine, image: &str, about: About) -> Vec<OsString> {
+    let field = match about {
+        About::Id => "{{.Id}}",
+        About::Layers => "{{json .RootFS.Layers}}",
+        About::Digests => "{{json .RepoDigests}}",
+    };
     let mut argv = Argv::of(engine, &["image", "inspect"]);
-    argv.option("--format", "{{.Id}}").word(image);
+    argv.option("--format", field).word(image);
+    argv.0
+}
+
+/// Reads images from a file.
+pub fn load(engine: &Engine, file: &std::path::Path) -> Vec<OsString> {
+    let mut argv = Argv::of(engine, &["load"]);
+    argv.flag("--input").word(file);
     argv.0
 }
 

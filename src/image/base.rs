@@ -7,6 +7,7 @@ use nodejs_semver::{Range, Version as NodeVersion};
 use pep440_rs::{Version, VersionSpecifiers};
 
 use crate::config::Images;
+use crate::digest;
 use crate::error::{Error, Result};
 
 /// The Node majors that we know images for, the preferred one first.
@@ -68,6 +69,14 @@ fn no_python(candidates: &[String], requires: &[String], asked: Option<&str>) ->
             .because(needs)
             .hint(format!("known versions: {}", candidates.join(", "))),
     }
+}
+
+/// The ChainID of an image's layers, which says what is in it and is the same on every engine (OCI image specification,
+/// "Layer ChainID").
+pub fn chain_id(layers: &[String]) -> String {
+    let mut layers = layers.iter();
+    let first = layers.next().cloned().unwrap_or_default();
+    layers.fold(first, |chain, layer| format!("sha256:{}", digest::full(format!("{chain} {layer}").as_bytes())))
 }
 
 /// Whether Node `major` satisfies an `engines.node` range; a malformed range always holds.
@@ -181,6 +190,16 @@ mod tests {
         for asked in ["pypy@3.10", "3.13t", "/usr/bin/python3", "3.12/evil", "3.12 --x", "2.7", "3.x"] {
             assert!(Images::default().python(&[], Some(asked)).is_err(), "{asked}");
         }
+    }
+
+    #[test]
+    fn a_chain_id_is_that_of_the_specification() {
+        let layers = texts(&["sha256:a", "sha256:b", "sha256:c"]);
+        let of = |text: &str| format!("sha256:{}", digest::full(text.as_bytes()));
+        assert_eq!(chain_id(&layers[..1]), "sha256:a");
+        assert_eq!(chain_id(&layers[..2]), of("sha256:a sha256:b"));
+        assert_eq!(chain_id(&layers), of(&format!("{} sha256:c", of("sha256:a sha256:b"))));
+        assert_eq!(chain_id(&[]), "");
     }
 
     #[test]

@@ -6,13 +6,15 @@ use std::time::Duration;
 
 use super::install::Installation;
 use super::lock::Lock;
-use super::making::{LOOK_LIMIT, Making, image_exists, unfinished};
-use super::storage;
+use super::making::{Making, unfinished};
+use super::present::{LOOK_LIMIT, image_exists};
 use super::template::{self, ADD, LABEL, guest};
+use super::{storage, uv};
 use crate::digest;
 use crate::engine::argv::{self, HOME_LABEL, RUN_LABEL};
 use crate::error::{Doing, Error, Result};
 use crate::exec::Cmd;
+use crate::package::Ecosystem;
 use crate::plan::{CommitPlan, LabelPlan};
 use crate::policy;
 use crate::state::runs::{Ends, Run};
@@ -29,7 +31,9 @@ impl Making<'_> {
     pub fn image(&self, lock: &Lock) -> String {
         let mut all = Vec::new();
         let apt = self.apt.join(" ");
-        let parts = [template::install(self.ecosystem), &self.base, &apt, &self.wanted, &lock.text];
+        let tool = if self.ecosystem == Ecosystem::Pypi { uv::VERSION } else { "" };
+        let parts =
+            [template::install(self.ecosystem), tool, &self.base, &self.base_content, &apt, &self.wanted, &lock.text];
         for part in parts.map(str::as_bytes).into_iter().chain([guest(self.engine.facts.architecture)]) {
             all.extend_from_slice(&(part.len() as u64).to_le_bytes());
             all.extend_from_slice(part);

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use super::lock::Lock;
-use super::making::{Input, LOOK_LIMIT, Making, unfinished};
+use super::making::{Input, Making, unfinished};
+use super::present::LOOK_LIMIT;
 use super::template::guest;
 use crate::engine::argv;
 use crate::error::{Doing, Error, Result};

@@ -3,26 +3,19 @@
 //! None of the packages' own code runs in [`super::install`]; [`super::wheel`] and [`super::scripts`] have the steps that
 //! run some.
 
-use std::time::Duration;
-
-use super::template;
 use super::words::{self, Words};
-use crate::engine::{Engine, argv};
-use crate::error::{Error, Kind, Result};
-use crate::exec::{Cmd, last_words};
+use super::{present, template};
+use crate::engine::Engine;
+use crate::error::{Error, Result};
+use crate::exec::Cmd;
 use crate::package::Ecosystem;
 use crate::registry::auth::Secret;
 use crate::registry::sourced::Archive;
-use crate::state::Layout;
 use crate::state::runs::Run;
+use crate::state::{Layout, bases};
 use crate::supervise::keeper::{Keeper, Task};
 use crate::supervise::strays;
 use crate::{supervise, ui};
-
-/// How long a base image may take to arrive.
-const PULL_LIMIT: Duration = Duration::from_secs(900);
-/// How long an engine may take for a look.
-pub(super) const LOOK_LIMIT: Duration = Duration::from_secs(30);
 
 /// Where packages come from, as files for the containers that fetch them.
 pub struct Sources {
@@ -65,6 +58,8 @@ pub struct Making<'a> {
     pub ecosystem: Ecosystem,
     /// The base image's full name.
     pub base: String,
+    /// What is in it, once it was looked at: its layers' ChainID.
+    pub base_content: String,
     /// Debian packages to add.
     pub apt: Vec<String>,
     /// `package.json`, or requirements.
@@ -77,27 +72,24 @@ pub struct Making<'a> {
     pub sources: Sources,
     /// Files of packages that are in no registry.
     pub archives: Vec<Archive>,
+    /// uv's wheel; nothing for npm.
+    pub uv: Vec<u8>,
     /// What is said meanwhile.
     pub words: Words,
 }
 
 impl Making<'_> {
-    /// Brings the base image if it is not there.
-    pub fn ensure_base(&self, progress: &ui::Progress) -> Result<()> {
-        if image_exists(self.engine, &self.base)? {
-            return Ok(());
+    /// Brings the base image if it is not there, and looks what is in it.
+    pub fn ensure_base(&mut self, progress: &ui::Progress) -> Result<()> {
+        let mut content = present::content(self.engine, &self.base)?;
+        if content.is_none() {
+            progress.phase(&format!("fetching {}", self.base));
+            present::pull(self.engine, &self.base, &self.sources.proxy)?;
+            content = present::content(self.engine, &self.base)?;
         }
-        progress.phase(&format!("fetching {}", self.base));
-        // podman and nerdctl fetch in their own client, which is otherwise given no proxy.
-        let proxy = self.sources.proxy.iter().map(|(name, value)| (name.into(), value.expose().into())).collect();
-        let command = Cmd::engine(self.engine, argv::pull(self.engine, &self.base)).with_environment(proxy);
-        let output = command.output(&[], PULL_LIMIT)?;
-        if output.status.success() {
-            return Ok(());
-        }
-        Err(Error::new(Kind::Network, format!("can't fetch the base image `{}`", self.base))
-            .because(last_words(&output.stderr))
-            .hint(format!("{} pull {}", self.engine.kind.name(), self.base)))
+        self.base_content =
+            content.ok_or_else(|| Error::failed(format!("`{}` was fetched and is not there", self.base)))?;
+        bases::learn(self.layout, self.engine, &self.base, &self.base_content).map(drop)
     }
 
     /// What runs our script for this ecosystem, to `make` a box or for less.
@@ -115,7 +107,8 @@ impl Making<'_> {
             Ecosystem::Npm => files.push(secret.unwrap_or(&self.sources.public).as_bytes()),
             Ecosystem::Pypi => {
                 let public = self.sources.public.as_bytes();
-                files.extend([asked.constraints.as_bytes(), public, secret.unwrap_or_default().as_bytes()]);
+                let secret = secret.unwrap_or_default().as_bytes();
+                files.extend([asked.constraints.as_bytes(), public, secret, &self.uv]);
             }
         }
         let mut input = framed(&files);
@@ -186,21 +179,4 @@ pub(super) fn framed(files: &[&[u8]]) -> Vec<u8> {
         all.extend_from_slice(file);
     }
     all
-}
-
-/// Whether the engine has the image.
-pub fn image_exists(engine: &Engine, image: &str) -> Result<bool> {
-    let output = Cmd::engine(engine, argv::image_exists(engine, image)).output(&[], LOOK_LIMIT)?;
-    if output.status.success() {
-        return Ok(true);
-    }
-    let words = last_words(&output.stderr).to_lowercase();
-    if words.contains("no such")
-        || words.contains("not known")
-        || words.contains("not found")
-        || words.contains("unable to find")
-    {
-        return Ok(false);
-    }
-    Err(Error::new(Kind::Engine, "the engine does not answer").because(words).hint("jitbox doctor"))
 }

@@ -342,7 +342,7 @@ pub fn fetching(layout: &Layout, engine: &Engine, image: &str, command: Vec<Stri
     plan.tmpfs.push(Tmpfs {
         target: WORK.to_owned(),
         size: 1 << 30,
-        // uv may have to be installed here first.
+        // uv is here.
         exec: true,
     });
     plan.limits.memory = 2 << 30;

@@ -14,6 +14,7 @@ pub mod netrc;
 pub mod npm;
 pub mod npmrc;
 mod npmrc_text;
+pub mod oci;
 pub mod osv;
 pub mod pack;
 pub mod public;
@@ -23,7 +24,7 @@ pub mod settings;
 pub mod simple;
 pub mod sourced;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 pub mod trust;
 mod unhonoured;
 mod uv;

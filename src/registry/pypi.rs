@@ -12,10 +12,11 @@ use url::Url;
 use super::cutoff::{self, Bound, Dated};
 use super::http::{Client, Get, host_of, see};
 use super::known;
-use super::python::{Index, Prerelease, PythonSettings};
+use super::python::{DEFAULT_INDEX, Index, Prerelease, PythonSettings};
 use super::settings::Settings;
 use super::simple::{self, File};
-use crate::error::{Error, Kind, Result};
+use crate::digest;
+use crate::error::{Doing, Error, Kind, Result};
 use crate::image::base::{python_candidates, python_satisfies};
 use crate::package::pypi::{PypiRequest, PypiSpec};
 use crate::package::{Ecosystem, PinnedPackage};
@@ -143,6 +144,35 @@ fn fetch(client: &Client, settings: &PythonSettings, name: &str) -> Result<Vec<F
     let mut error = Error::not_found(format!("there is no python package {name} at {hosts}"));
     error.hints = known::hints(Ecosystem::Pypi, name);
     Err(error)
+}
+
+/// The file of a project that has this name and this SHA-256, from the first index that has it: of the user's own, then
+/// PyPI.
+pub fn file(client: &Client, settings: &PythonSettings, project: &str, name: &str, sha256: &str) -> Result<Vec<u8>> {
+    let public = Index { name: None, url: Url::parse(DEFAULT_INDEX).doing(|| "can't name PyPI".into())? };
+    let mut why = Error::not_found(format!("{project} is on no index"));
+    for index in settings.indexes().chain([&public]) {
+        match file_from(client, settings, (index, project), name) {
+            Ok(bytes) if digest::full(&bytes) == sha256 => return Ok(bytes),
+            Ok(_) => why = Error::refused(format!("{} has another `{name}`", host_of(&index.url))),
+            Err(error) => why = error,
+        }
+    }
+    Err(why)
+}
+
+fn file_from(
+    client: &Client,
+    settings: &PythonSettings,
+    (index, project): (&Index, &str),
+    name: &str,
+) -> Result<Vec<u8>> {
+    let files = fetch_from(client, settings, index, project)?;
+    let addresses = files.iter().filter_map(|file| Url::parse(&file.url).ok());
+    let mut found = addresses.filter(|url| url.path().rsplit('/').next() == Some(name));
+    let url = found.next().ok_or_else(|| Error::not_found(format!("{} has no `{name}`", host_of(&index.url))))?;
+    let (credentials, proxies) = (&settings.credentials, &settings.proxies);
+    Ok(client.get(&Get { url: &url, accept: "*/*", credentials, proxies })?.body)
 }
 
 fn fetch_from(client: &Client, settings: &PythonSettings, index: &Index, name: &str) -> Result<Vec<File>> {

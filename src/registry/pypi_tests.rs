@@ -207,6 +207,24 @@ fn what_is_not_there_or_closed_gets_a_hint() {
     assert_eq!(error.kind, Kind::Network);
 }
 
+#[test]
+fn a_file_is_the_one_with_its_hash() {
+    let serving = |content: &'static str| {
+        Server::start(move |line, _| match line.contains("/simple/p/") {
+            true => page("text/html", "<a href='/files/p-1.0-py3-none-any.whl'>p-1.0-py3-none-any.whl</a>"),
+            false => page("application/octet-stream", content),
+        })
+    };
+    let (without, swapped, right) = (Server::start(|_, _| page("text/html", "")), serving("swapped"), serving("right"));
+    let settings = settings(&[
+        ("UV_INDEX", &format!("{0}/simple {1}/simple", without.url, swapped.url)),
+        ("UV_DEFAULT_INDEX", &format!("{}/simple", right.url)),
+    ]);
+    let found = file(&client(), &settings, "p", "p-1.0-py3-none-any.whl", &digest::full(b"right")).unwrap();
+    assert_eq!(found, b"right");
+    assert_eq!(swapped.requests().len(), 2);
+}
+
 proptest! {
     /// Whatever there is, the newest stable version that matches and is not withdrawn is taken.
     #[test]

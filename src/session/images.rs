@@ -7,7 +7,7 @@ use super::Session;
 use crate::engine::argv;
 use crate::error::Result;
 use crate::exec::{Cmd, last_words};
-use crate::image::making::image_exists;
+use crate::image::present::image_exists;
 use crate::state::attempts::{self, Attempt, Outcome};
 use crate::state::boxes::{self, BoxRecord, Request};
 use crate::ui;

@@ -9,12 +9,12 @@ use crate::error::{Error, Result};
 use crate::image::commit;
 use crate::image::diagnosis::{Diagnosis, diagnose};
 use crate::image::lock::{Lock, NPM_ARCHIVES, PYPI_ARCHIVES};
-use crate::image::making::{Making, Sources, image_exists};
+use crate::image::making::{Making, Sources};
+use crate::image::present::image_exists;
 use crate::image::template::guest_id;
 use crate::image::words::Words;
 use crate::launch::Launch;
 use crate::package::{Ecosystem, PackageSpec, PinnedPackage};
-use crate::registry::sourced;
 use crate::registry::trust::Trust;
 use crate::state::attempts::{Attempt, Phase, Why};
 use crate::state::boxes::{self, BoxRecord, Request};
@@ -43,7 +43,8 @@ impl Session<'_> {
         let active = boxes::find(&self.layout, request)?;
         self.clear(request, active.as_ref());
         let mut attempt = Attempt::begin(&self.layout, (request, overrides), why, active.as_ref())?;
-        let made = self.carry_out(launch, &mut attempt, (&mut making, resolved, active.as_ref()), &progress);
+        let made =
+            self.carry_out(launch, (&mut attempt, &sources.0), (&mut making, resolved, active.as_ref()), &progress);
         let made = match made {
             Ok(Some(record)) => Ok(record),
             Ok(None) => {
@@ -74,12 +75,12 @@ impl Session<'_> {
     pub(super) fn look_at_tree(
         &self,
         launch: &Launch,
-        making: &mut Making<'_>,
-        resolved: &mut Resolved,
+        (making, resolved): (&mut Making<'_>, &mut Resolved),
+        trust: &Trust,
         progress: &ui::Progress,
     ) -> Result<Lock> {
         self.check_builds(launch, resolved)?;
-        prepare(making, resolved, progress)?;
+        self.prepare((making, resolved), trust, progress)?;
         progress.phase("resolving dependencies");
         let locked = making.look().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?;
         resolved.settle(&locked)?;
@@ -90,20 +91,21 @@ impl Session<'_> {
     fn carry_out(
         &self,
         launch: &Launch,
-        attempt: &mut Attempt,
+        (attempt, trust): (&mut Attempt, &Trust),
         (making, mut resolved, active): (&mut Making<'_>, Resolved, Option<&BoxRecord>),
         progress: &ui::Progress,
     ) -> Result<Option<BoxRecord>> {
         let name = name_of(launch);
         self.check_builds(launch, &resolved)?;
-        prepare(making, &mut resolved, progress)?;
+        self.prepare((making, &mut resolved), trust, progress)?;
         progress.phase("installing");
         let mut installation = if active.is_some() { making.renew() } else { making.install() }?;
         let locked = installation.lock().map_err(|e| age::explain(e, launch, resolved.cutoff.as_ref()))?;
         resolved.settle(&locked)?;
         if let Some(active) = active
             && active.is_made_of(&resolved.packages, &locked)
-            && (&active.base, &active.apt, &active.overrides) == (&making.base, &making.apt, &attempt.overrides)
+            && (&active.base, &active.base_content) == (&making.base, &making.base_content)
+            && (&active.apt, &active.overrides) == (&making.apt, &attempt.overrides)
             && active.scripts == self.scripts_of(launch, active)?
         {
             return Ok(None);
@@ -123,7 +125,7 @@ impl Session<'_> {
             request.clone(),
             resolved.packages,
             image,
-            making.base.clone(),
+            (making.base.clone(), making.base_content.clone()),
             making.apt.clone(),
             resolved.default_program,
             programs,
@@ -145,24 +147,29 @@ impl Session<'_> {
         let sources = self.sources(launch)?;
         let locked = Lock::parse(record.request.ecosystem, record.lock.clone())?;
         self.check_known(launch, &locked, &record.packages)?;
-        let making = Making {
+        let mut making = Making {
             engine: &self.engine,
             layout: &self.layout,
             ecosystem: record.request.ecosystem,
             base: record.base.clone(),
+            base_content: String::new(),
             apt: self.recipes.apt(&record.packages, &record.overrides)?,
             wanted: wanted(record.request.ecosystem, &record.packages)?,
             name: image_word(launch),
             sources: sources.1,
             archives: boxes::archives(&self.layout, record)?,
             constraints: String::new(),
+            uv: Vec::new(),
             words: Words::default(),
         };
         making.ensure_base(&progress)?;
+        let is_there = image_exists(&self.engine, &making.image(&locked))?;
+        if !is_there {
+            self.bring_uv(&mut making, &sources.0, &progress)?;
+        }
         let mut attempt = Attempt::of_box(&self.layout, record)?;
         let mut record = record.clone();
         progress.phase("installing");
-        let is_there = image_exists(&self.engine, &making.image(&locked))?;
         let installation = if is_there { Ok(None) } else { making.reinstall(&locked).map(Some) };
         let built = installation
             .and_then(|installation| self.build(launch, (&making, installation), &locked, &mut attempt, &progress));
@@ -170,7 +177,7 @@ impl Session<'_> {
         attempt.keep_log(&self.layout, &log)?;
         Built { image: record.image, scripts: record.scripts, not_run: record.not_run, .. } =
             built.map_err(|e| explained(e, &log, &record.request))?;
-        record.apt = making.apt;
+        (record.apt, record.base_content) = (making.apt, making.base_content);
         guest_id(self.engine.facts.architecture).clone_into(&mut record.guest);
         self.compile_later(launch, &record);
         attempt.made_again(&self.layout, &record)?;
@@ -226,12 +233,14 @@ impl Session<'_> {
             layout: &self.layout,
             ecosystem: launch.launcher.ecosystem(),
             base: resolved.base.clone(),
+            base_content: String::new(),
             apt: self.recipes.apt(&resolved.packages, &resolved.overrides)?,
             wanted: resolved.wanted(launch.launcher.ecosystem())?,
             constraints: launch.local.as_ref().map_or_else(String::new, |local| local.constraints.clone()),
             name: image_word(launch),
             sources: Sources { public, secret, ..sources },
             archives: std::mem::take(&mut resolved.archives),
+            uv: Vec::new(),
             words: Words::default(),
         })
     }
@@ -270,21 +279,6 @@ fn requirement(package: &PinnedPackage) -> String {
     let Some(archive) = package.archive() else { return package.to_string() };
     let name = package.with_extras();
     format!("{name} @ {PYPI_ARCHIVES}{archive}")
-}
-
-/// Brings what a container that fetches needs: the base image, and what has to be built first as files.
-fn prepare(making: &mut Making<'_>, resolved: &mut Resolved, progress: &ui::Progress) -> Result<()> {
-    making.ensure_base(progress)?;
-    for (place, build) in std::mem::take(&mut resolved.builds) {
-        let Some(package) = resolved.packages.get_mut(place) else { continue };
-        progress.phase(&format!("building {}", package.name()));
-        let (name, bytes) = making.wheel(&build)?;
-        let (pinned, archive) = sourced::pypi::built(&name, bytes, package)?;
-        *package = pinned;
-        making.archives.push(archive);
-        making.wanted = resolved.wanted(making.ecosystem)?;
-    }
-    Ok(())
 }
 
 /// Says where more was said, if anything was, and what might help.

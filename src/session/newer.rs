@@ -8,6 +8,7 @@ use nodejs_semver::Version as NpmVersion;
 use pep440_rs::Version as PypiVersion;
 
 use super::Session;
+use super::bases::There;
 use super::update::{How, launch_of};
 use crate::config::Updates;
 use crate::context::Context;
@@ -24,7 +25,7 @@ use crate::ui;
 pub const NAME: &str = "jitbox-newer";
 
 /// How often that is done for one box.
-const DAY: Duration = Duration::from_hours(24);
+pub(super) const DAY: Duration = Duration::from_hours(24);
 
 /// For how long a program runs before: its own start comes first.
 const AFTER: Duration = Duration::from_secs(5);
@@ -138,6 +139,12 @@ pub fn look(context: &Context) -> Result<()> {
         ui::answer(&format!(
             "newer: {list} (what is different: jitbox update --check {name}; to take it: jitbox update {name})"
         ));
+    }
+    let base = session.newer_base(&record.base);
+    tracing::debug!("{}: {base:?}", record.base);
+    if let Ok(Some(There::Other)) = base {
+        let pull = format!("jitbox base pull {}", shell_words::quote(&record.base));
+        ui::answer(&format!("newer: the base image {} (to take it: {pull})", record.base));
     }
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::image::changes::{Moved, moved};
 use crate::image::diagnosis::{Diagnosis, diagnose};
 use crate::image::lock::Lock;
-use crate::image::making::image_exists;
+use crate::image::present::image_exists;
 use crate::launch::{Launch, Launcher, Tighten};
 use crate::package::npm::NpmSpec;
 use crate::package::pypi::PypiSpec;
@@ -129,7 +129,7 @@ impl Session<'_> {
         let sources = self.sources(launch)?;
         let mut resolved = self.resolve(launch, &active.overrides, &sources.0)?;
         let mut making = self.making(launch, &mut resolved, sources.1)?;
-        let locked = self.look_at_tree(launch, &mut making, &mut resolved, &progress)?;
+        let locked = self.look_at_tree(launch, (&mut making, &mut resolved), &sources.0, &progress)?;
         if active.is_made_of(&resolved.packages, &locked) {
             return Ok(None);
         }

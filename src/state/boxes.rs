@@ -127,6 +127,9 @@ pub struct BoxRecord {
     pub guest: String,
     /// The base image's name.
     pub base: String,
+    /// What was in it: its layers' ChainID.
+    #[serde(default)]
+    pub base_content: String,
     /// Debian packages in the image.
     pub apt: Vec<String>,
     /// The attempt that it came of; 0 if that was not kept.
@@ -171,7 +174,7 @@ impl BoxRecord {
         request: Request,
         packages: Vec<PinnedPackage>,
         image: String,
-        base: String,
+        (base, base_content): (String, String),
         apt: Vec<String>,
         default_program: Option<String>,
         programs: BTreeMap<String, Option<String>>,
@@ -187,6 +190,7 @@ impl BoxRecord {
             image,
             guest,
             base,
+            base_content,
             apt,
             attempt: 0,
             overrides: Overrides::default(),
@@ -218,7 +222,8 @@ impl BoxRecord {
             local: None,
             contents: Vec::new(),
         };
-        let (image, base, nothing) = ("image".to_owned(), "base".to_owned(), (Vec::new(), String::new()));
+        let (image, base) = ("image".to_owned(), ("base".to_owned(), String::new()));
+        let nothing = (Vec::new(), String::new());
         Self::new(request, Vec::new(), image, base, Vec::new(), None, BTreeMap::new(), false, nothing)
     }
 

@@ -3,14 +3,18 @@
 //! ```text
 //! attempts/KEY/       the attempts to make one box: N.json, with its box, and N.log, what was said meanwhile
 //! archives/KEY/       packages of one box that are in no registry, for making its image again
+//! bases/KEY.json      what one base image of an engine was when it was last looked at
 //! boxes/KEY.json      one box: what was asked for, its lock, its image, how to start it
 //! compiled/KEY/       the byte code of one box's program; of a later attempt's, compiled/KEY-N
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
 //! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket,
 //!                     a client's files; in the runtime directory if there is one
 //! locks/KEY           held while a box is built
+//! tools/              what fetches packages, known by its hash
 //! told/KEY.json       what was said about one box, and is not said again
 //! told/KEY-newer.json when newer versions of it were looked for
+//! told/KEY-registry.json when a registry was asked for a newer base image
+//! told/KEY-base.json  when it was tried to make it of a newer base image
 //! told/KEY-network.json when it was said that its program wants a network
 //! told/KEY-lacks.json what was said that its program does not have
 //! told/osv.json       when it was said that nobody can be asked about malware
@@ -26,6 +30,7 @@
 //! read is set aside and made anew.
 
 pub mod attempts;
+pub mod bases;
 pub mod boxes;
 pub mod grants;
 pub mod lock;
@@ -97,6 +102,11 @@ impl Layout {
         self.boxes().join(format!("{key}.json"))
     }
 
+    /// What is known of one base image.
+    pub fn base(&self, key: &str) -> PathBuf {
+        self.root.join("bases").join(format!("{key}.json"))
+    }
+
     /// The folder of a box's packages that are in no registry.
     pub fn archives(&self, key: &str) -> PathBuf {
         self.root.join("archives").join(key)
@@ -138,6 +148,16 @@ impl Layout {
     /// directory is preferred to a home directory.
     pub fn runs(&self) -> PathBuf {
         self.runtime.as_deref().unwrap_or(&self.root).join("runs")
+    }
+
+    /// The folder of what fetches packages.
+    pub fn tools(&self) -> PathBuf {
+        self.root.join("tools")
+    }
+
+    /// One file of it.
+    pub fn tool(&self, name: &str) -> PathBuf {
+        self.tools().join(name)
     }
 
     /// What was said about a box.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use super::{Layout, store};
+use crate::digest;
 
 /// Those of `names` that were not told about the box of this key. From here on they are.
 pub fn news(layout: &Layout, key: &str, names: &[String]) -> Vec<String> {
@@ -50,6 +51,16 @@ fn seconds(now: SystemTime) -> u64 {
 /// What it is called that newer versions of the box of this key were looked for.
 pub fn newer(key: &str) -> String {
     format!("{key}-newer")
+}
+
+/// What it is called that it was tried to make the box of this key of a newer base image.
+pub fn base(key: &str) -> String {
+    format!("{key}-base")
+}
+
+/// What it is called that a registry was asked for a newer base image of this name.
+pub fn base_of_registry(image: &str) -> String {
+    format!("{}-registry", digest::short(image.as_bytes()))
 }
 
 /// What it is called that the program in the box of this key wanted a network.

@@ -6,10 +6,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+
+use jitbox::context::Context;
+use jitbox::digest;
+use jitbox::engine::Architecture;
+use jitbox::image::uv;
+use jitbox::registry::http::Client;
+use jitbox::registry::pypi;
+use jitbox::registry::settings::Settings;
+use jitbox::registry::trust::Trust;
 
 use super::lane::{Lane, lanes, processes};
 use super::run::{finish, run};
@@ -75,6 +85,15 @@ static SEEDS: Mutex<Seeds> = Mutex::new(BTreeMap::new());
 impl Home {
     /// Empty folders: nothing is known, nothing is made.
     pub fn empty(lane: &'static Lane) -> Self {
+        let home = Self::bare(lane);
+        std::fs::create_dir_all(home.data()).unwrap();
+        std::os::unix::fs::symlink(tools(), home.data().join("tools")).unwrap();
+        home.own(&home.dir);
+        home
+    }
+
+    /// The same without uv, which the first box of a Python package fetches.
+    fn bare(lane: &'static Lane) -> Self {
         let dir = tempfile::Builder::new().prefix("jitbox-test-").tempdir_in("/tmp").unwrap().keep();
         let home = Self { lane, dir, carrier: Carrier::Chosen, pooled: false };
         home.furnish();
@@ -314,7 +333,7 @@ fn seed(lane: &'static Lane, line: &Line) -> PathBuf {
     if let Some(dir) = &*made {
         return dir.clone();
     }
-    let home = Home::empty(lane);
+    let home = Home::bare(lane);
     // Some are fetched from a server of the tests'.
     let served = line.args.iter().any(|arg| arg.contains("//127.0.0.1:"));
     let direct: &[&str] = if served { &["NO_PROXY=127.0.0.1", "no_proxy=127.0.0.1"] } else { &[] };
@@ -338,6 +357,30 @@ fn seed(lane: &'static Lane, line: &Line) -> PathBuf {
     std::mem::forget(home);
     *made = Some(dir.clone());
     dir
+}
+
+/// Where uv is for all homes but the seeds: fetched once, and found there by the next run.
+fn tools() -> &'static Path {
+    static TOOLS: LazyLock<PathBuf> = LazyLock::new(|| {
+        let context = Context::read();
+        let architecture = if cfg!(target_arch = "x86_64") { Architecture::X86_64 } else { Architecture::Aarch64 };
+        let (dir, wheel) = (Path::new(env!("CARGO_TARGET_TMPDIR")).join("tools"), uv::wheel(architecture));
+        let path = dir.join(wheel.file);
+        if std::fs::read(&path).is_ok_and(|bytes| digest::full(&bytes) == wheel.sha256) {
+            return dir;
+        }
+        let settings = Settings::load(&context);
+        let client = Client::for_archives(&Trust::load(&context, &settings).unwrap());
+        let bytes = pypi::file(&client, &settings.python, uv::PROJECT, wheel.file, wheel.sha256).unwrap();
+        std::fs::create_dir_all(&dir).unwrap();
+        // Another run may be doing the same.
+        let file = tempfile::NamedTempFile::new_in(&dir).unwrap();
+        std::fs::write(file.path(), bytes).unwrap();
+        std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644)).unwrap();
+        file.persist(path).unwrap();
+        dir
+    });
+    &TOOLS
 }
 
 /// Removes the seeds' boxes, with their images, and all folders.

@@ -186,17 +186,22 @@ fn serve(stream: TcpStream, root: &Path, state: &Mutex<State>) {
         upload_pack(&root.join(&words[1].strip_suffix("/git-upload-pack")?[1..]), &[], &body)
     });
     let (status, body) = found.map_or(("404 Not Found", Vec::new()), |body| ("200 OK", body));
-    let kind = match body.first() {
+    // Image manifests say themselves what they are.
+    let said = serde_json::from_slice::<serde_json::Value>(&body)
+        .ok()
+        .and_then(|body| body["mediaType"].as_str().map(str::to_owned));
+    let kind = said.as_deref().unwrap_or(match body.first() {
         Some(b'{') => "application/json",
         Some(b'<') => "text/html",
         _ => "application/octet-stream",
-    };
+    });
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\nconnection: close\r\n\r\n",
         body.len()
     );
     let stream = reader.get_mut();
-    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&body));
+    let body = if words[0] == "HEAD" { &[] } else { &body[..] };
+    let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body));
 }
 
 /// What git's own server says.
