@@ -52,7 +52,12 @@ impl Drop for Base {
 
 /// What `jitbox base WHAT --json` says.
 fn asked(home: &Home, environment: &[&str], what: &[&str]) -> Value {
-    let done = run(home.shim_with(environment, "jitbox", [&["base"], what, &["--json"]].concat()), b"").ok();
+    asked_with(home, environment, what, 0)
+}
+
+/// The same with an exit code of its own.
+fn asked_with(home: &Home, environment: &[&str], what: &[&str], code: i32) -> Value {
+    let done = run(home.shim_with(environment, "jitbox", [&["base"], what, &["--json"]].concat()), b"").ended(code);
     serde_json::from_slice(&done.stdout).unwrap()
 }
 
@@ -151,7 +156,7 @@ fn fetched(lane: &'static Lane) {
     let direct = ["NO_PROXY=127.0.0.1"];
     let check = || asked(&home, &direct, &["check", &image])[0].clone();
     assert!(check()["error"].as_str().unwrap().contains("has no"), "{}", check());
-    publish(&web, "node", "24", "one");
+    let older = publish(&web, "node", "24", "one");
     assert_eq!(check(), json!({ "image": image, "there": "missing" }));
     assert_eq!(of(&asked(&home, &direct, &["ls"]), &image)["content"], Value::Null);
     let pull = || {
@@ -163,7 +168,7 @@ fn fetched(lane: &'static Lane) {
     assert_eq!(check()["there"], "same");
     assert_eq!(pull(), (false, first.clone()));
     publish(&web, "node", "24", "two");
-    assert_eq!(check()["there"], "other");
+    assert_eq!(asked_with(&home, &direct, &["check", &image], 3)[0]["there"], "other");
     assert_eq!(of(&asked(&home, &direct, &["ls"]), &image)["content"], first.as_str());
     let (changed, second) = pull();
     assert!(changed && second != first, "{second}");
@@ -173,6 +178,8 @@ fn fetched(lane: &'static Lane) {
     assert!(refused.stderr.contains("`alpine` is no base image of yours"), "{}", refused.words());
     let said = run(home.shim_with(&direct, "jitbox", ["base", "check", &image]), b"").ok();
     assert_eq!(said.text(), format!("{image} is the newest\n"));
-    let removed = lane.engine_command(&["rmi", &image]).output().unwrap();
-    assert!(removed.status.success(), "{removed:?}");
+    for image in [image, format!("{host}/node@{older}")] {
+        let removed = lane.engine_command(&["rmi", &image]).output().unwrap();
+        assert!(removed.status.success(), "{removed:?}");
+    }
 }

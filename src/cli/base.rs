@@ -36,7 +36,7 @@ pub enum What {
         #[arg(long)]
         json: bool,
     },
-    /// Ask their registries whether there are newer ones, and fetch nothing
+    /// Ask their registries whether there are newer ones, and fetch nothing; exits with 3 if there are
     Check {
         /// Machine-readable
         #[arg(long)]
@@ -127,12 +127,15 @@ fn pull(session: &Session<'_>, images: &[String], json: bool) -> Result<ExitCode
 
 fn check(session: &Session<'_>, images: &[String], json: bool) -> Result<ExitCode> {
     let found: Vec<(&String, Result<There>)> = images.iter().map(|image| (image, session.check_base(image))).collect();
+    // As of `jitbox update --check`.
+    let newer = found.iter().any(|(_, there)| matches!(there, Ok(There::Other)));
+    let code = if newer { ExitCode::from(3) } else { ExitCode::SUCCESS };
     if json {
         let one = |(image, there): &(&String, Result<There>)| match there {
             Ok(there) => json!({ "image": image, "there": there }),
             Err(why) => json!({ "image": image, "error": why.to_string() }),
         };
-        return pretty(&json!(found.iter().map(one).collect::<Vec<_>>()));
+        return pretty(&json!(found.iter().map(one).collect::<Vec<_>>())).map(|_| code);
     }
     for (image, there) in found {
         let pull = format!("(to fetch it: jitbox base pull {})", shell_words::quote(image));
@@ -144,7 +147,7 @@ fn check(session: &Session<'_>, images: &[String], json: bool) -> Result<ExitCod
             Err(why) => format!("{image}: can't tell: {why}"),
         });
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(code)
 }
 
 fn pretty(value: &serde_json::Value) -> Result<ExitCode> {

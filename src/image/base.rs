@@ -21,6 +21,13 @@ pub const PYTHON: [&str; 5] = ["3.13", "3.12", "3.11", "3.14", "3.10"];
 /// newest patch, so lower bounds inside it hold.
 const NEWEST: u64 = 999;
 
+/// What `jitbox base make` makes of distribution packages: a file for each, and its name.
+pub const MADE: [(&str, &str); 3] = [
+    ("node24.tar", "node:24-trixie-slim"),
+    ("node22.tar", "node:22-trixie-slim"),
+    ("python.tar", "python:3.13-slim-trixie"),
+];
+
 /// A base image and the interpreter in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Base {

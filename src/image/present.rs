@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::base::chain_id;
+use super::base::{MADE, chain_id};
 use crate::engine::Engine;
 use crate::engine::argv::{self, About};
 use crate::error::{Doing, Error, Kind, Result};
@@ -43,9 +43,13 @@ pub fn pull(engine: &Engine, image: &str, proxies: &[(&'static str, Secret)]) ->
     if output.status.success() {
         return Ok(());
     }
-    Err(Error::new(Kind::Network, format!("can't fetch the base image `{image}`"))
+    let error = Error::new(Kind::Network, format!("can't fetch the base image `{image}`"))
         .because(last_words(&output.stderr))
-        .hint(format!("{} pull {image}", engine.kind.name())))
+        .hint(format!("{} pull {image}", engine.kind.name()));
+    Err(match MADE.iter().any(|(_, name)| *name == image) {
+        true => error.hint("jitbox base make (of distribution packages, where no image registry can be reached)"),
+        false => error,
+    })
 }
 
 /// What the engine says about an image; `None` if it is not there.

@@ -11,6 +11,7 @@ use super::newer::DAY;
 use crate::engine::argv;
 use crate::error::{Error, Result};
 use crate::exec::Cmd;
+use crate::image::base::MADE;
 use crate::image::present;
 use crate::launch::Launch;
 use crate::registry::http::Client;
@@ -27,9 +28,6 @@ const MAKE_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What makes base images of distribution packages.
 const MAKE: &str = include_str!("../../scripts/base-images");
-/// What it makes.
-const MADE: [&str; 3] = ["node24.tar", "node22.tar", "python.tar"];
-
 /// A base image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Base {
@@ -140,7 +138,7 @@ impl Session<'_> {
                 "needed are npm, mmdebstrap, and for others than root uidmap: apt-get install mmdebstrap uidmap",
             ));
         }
-        for file in MADE {
+        for (file, _) in MADE {
             progress.phase(&format!("loading {file}"));
             let command = Cmd::engine(&self.engine, argv::load(&self.engine, &folder.path().join(file)));
             command.checked(command.output(&[], LOAD_LIMIT)?)?;
