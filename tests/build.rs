@@ -12,8 +12,7 @@ pub const CASES: &[Case] = &[
     Case::new("until_it_answers", until_it_answers)
         .on(|lane| ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
     Case::new("by_recipe", by_recipe).on(|lane| ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
-    Case::new("from_source", from_source)
-        .on(|lane| ["docker-buildkit", "podman", "podman5-rootless", "nerdctl"].contains(&&*lane.name)),
+    Case::new("from_source", from_source).on(Lane::fetches),
 ];
 
 /// Ends the program where jq is not installed.

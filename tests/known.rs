@@ -12,7 +12,7 @@ pub const CASES: &[Case] = &[
     Case::new("malware", malware).on(here),
     Case::new("vulnerabilities", vulnerabilities).on(here),
     Case::new("nobody_there", nobody_there).on(here),
-    Case::new("look_alike", look_alike).on(here),
+    Case::new("look_alike", look_alike).on(Lane::fetches),
     Case::new("lock", lock).on(here),
 ];
 

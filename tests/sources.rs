@@ -10,7 +10,7 @@ use crate::support::web::{Repository, Web};
 use crate::support::{Done, Home, Lane, run, wait_for};
 
 pub const CASES: &[Case] = &[
-    Case::new("npm_git", npm_git).on(here),
+    Case::new("npm_git", npm_git).on(Lane::fetches),
     Case::new("npm_not_built", npm_not_built).on(here),
     Case::new("npm_archive", npm_archive).on(here),
     Case::new("npm_against_being_compiled", npm_against_being_compiled).on(one_of_each),

@@ -11,8 +11,7 @@ use crate::support::npm::{Registry, packed};
 use crate::support::{Carrier, Done, Home, Lane, run, wait_for};
 
 pub const CASES: &[Case] = &[
-    Case::new("swapped_tarball", swapped_tarball)
-        .on(|lane| ["docker", "docker-buildkit", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
+    Case::new("swapped_tarball", swapped_tarball).on(Lane::fetches),
     Case::new("lying_registry", lying_registry).on(|lane| lane.name == "podman"),
     Case::new("full_disk", full_disk).on(|lane| lane.name == "podman"),
     Case::new("read_only_home", read_only_home).on(|lane| lane.name == "podman"),

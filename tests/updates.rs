@@ -13,8 +13,7 @@ use crate::support::published::{Package, server, tool};
 use crate::support::{Home, Lane, run, wait_for};
 
 pub const CASES: &[Case] = &[
-    Case::new("there_and_back", there_and_back)
-        .on(|lane| ["docker", "podman-rootless", "nerdctl"].contains(&&*lane.name)),
+    Case::new("there_and_back", there_and_back).on(Lane::fetches),
     Case::new("strict", strict).on(|lane| lane.name == "podman"),
     Case::new("failed", failed).on(|lane| lane.name == "podman"),
     Case::new("pruned", pruned)

@@ -93,6 +93,7 @@ undo() { # ACTION ARGUMENTS: nothing is wrong with what is undone already
     daemon) end_daemon "$2" ;;
     mount) if mountpoint -q "$2"; then umount "$2"; fi ;;
     link) if [ -d "/sys/class/net/$2" ]; then ip link del "$2"; fi ;;
+    address) ip address del "$2/32" dev lo 2>/dev/null || true ;;
     private) if mountpoint -q "$2"; then mount --make-private "$2"; fi ;;
     folder) unmount_below "$2" && rm -rf --one-file-system "$2" ;;
     file) if podman_config | cmp -s - "$2"; then rm "$2"; fi ;;

@@ -155,6 +155,7 @@ set_up_host() {
   read -r uid gid <"$state/lane-user"
   runtime_folders "$uid" "$gid" docker podman nerdctl
   note_network
+  serve_address
   note folder "/run/user/$uid"
   if [ ! -e /etc/containers/containers.conf ]; then
     mkdir -p /etc/containers
@@ -203,6 +204,13 @@ await() { # SECONDS CMD…
     [ $SECONDS -lt $end ] || { echo "no answer: $*"; return 1; }
     sleep 0.1
   done
+}
+
+# An address of this machine that no container has, for servers of the tests': passt gives containers the machine's own.
+serve_address() {
+  ip -o address show dev lo | grep -q " $served/32 " && return
+  ip address add "$served/32" dev lo
+  note address "$served"
 }
 
 # The engines turn forwarding on, write packet filter rules and make bridges, all of which stay when they go.

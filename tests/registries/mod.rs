@@ -17,27 +17,24 @@ use crate::Case;
 use crate::support::Lane;
 
 pub const CASES: &[Case] = &[
-    Case::new("npm_token", npm::token).on(that_reach_us),
+    Case::new("npm_token", npm::token).on(that_names_its_folders),
     Case::new("npm_other_logins", npm::other_logins).on(on_one),
     Case::new("npm_killed", npm::killed).on(on_one),
     Case::new("npm_without_token", npm::without_token).on(on_one),
     Case::new("npm_redirected_file", redirect::redirected_file).on(on_one),
-    Case::new("npm_age", age::npm).on(on_two),
+    Case::new("npm_age", age::npm).on(Lane::fetches),
     Case::new("npm_age_unknown", age::npm_unknown).on(on_one),
     Case::new("pypi_age", age::pypi).on(on_two),
     Case::new("pypi_age_of_a_project", age::pypi_project).on(on_one),
     Case::new("pypi_age_unknown", age::pypi_unknown).on(on_one),
-    Case::new("pypi_login", pypi::login).on(that_reach_us),
+    Case::new("pypi_login", pypi::login).on(that_names_its_folders),
     Case::new("pypi_other_logins", pypi::other_logins).on(on_one),
     Case::new("pypi_without_login", pypi::without_login).on(on_one),
 ];
 
-/// Every kind of engine that reaches this machine's own address. Not
-/// podman5-rootless: its containers have that address themselves (passt's way), and build as
-/// podman5's do. Not gvisor: it is podman5, and fetching is not done under its runtime. Not
-/// nerdctl: what it leaves is in the folders of two daemons, which it does not name.
-fn that_reach_us(lane: &Lane) -> bool {
-    ["podman", "podman-rootless", "podman5", "docker", "docker-buildkit"].contains(&&*lane.name)
+/// Not nerdctl: what it leaves is in the folders of two daemons, which it does not name.
+fn that_names_its_folders(lane: &Lane) -> bool {
+    lane.fetches() && lane.name != "nerdctl"
 }
 
 /// One lane, for what no engine has a say in.

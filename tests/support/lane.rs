@@ -76,6 +76,11 @@ impl Lane {
         self.name == "gvisor"
     }
 
+    /// Whether packages are fetched under it: gvisor is podman5, whose runtime is for packages' code only.
+    pub fn fetches(&self) -> bool {
+        !self.is_gvisor()
+    }
+
     /// docker, podman or nerdctl.
     pub fn engine(&self) -> &'static str {
         match &*self.name {
