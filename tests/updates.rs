@@ -172,6 +172,17 @@ fn pruned(lane: &'static Lane) {
     assert_eq!((&all["boxes"], &all["kept"]), (&json!([NAME]), &json!([])), "{all}");
     assert!(!made.iter().any(is_there) && package.home.records().is_empty(), "{made:?}");
     assert_eq!(package.version(), "2.0.0");
+
+    // By how much they are together: the one that was used last is kept, as far as it fits.
+    let sized = || serde_json::from_str::<Value>(&package.jitbox(&["ls", "--size", "--json"]).ok().text()).unwrap();
+    let size = sized()[0]["size"].as_u64().unwrap();
+    assert!((1_000..50_000_000).contains(&size), "{size}");
+    let pruned = |most: &str| -> Value {
+        serde_json::from_str(&package.jitbox(&["prune", "--max-size", most, "--json"]).ok().text()).unwrap()
+    };
+    assert_eq!(pruned("50m")["boxes"], json!([]));
+    assert_eq!(pruned("1k")["boxes"], json!([NAME]));
+    assert_eq!(sized(), json!([]));
     package.home.remove_boxes();
 }
 

@@ -6,6 +6,7 @@ use super::logs;
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::package::shown;
+use crate::session::Session;
 use crate::state::boxes::BoxRecord;
 use crate::state::{Layout, boxes};
 use crate::ui;
@@ -31,15 +32,19 @@ pub fn only<'a>(records: &'a [BoxRecord], command: &str, name: &str) -> Result<&
     Ok(record)
 }
 
-/// Lists the boxes.
-pub fn run(context: &Context, json: bool) -> Result<ExitCode> {
+/// Lists the boxes, with their sizes if the engine is to be asked.
+pub fn run(context: &Context, sized: bool, json: bool) -> Result<ExitCode> {
     let all = boxes::all(&Layout::new(context))?;
+    let session = sized.then(|| Session::open(context)).transpose()?;
+    let size = |record: &BoxRecord| session.as_ref().map(|session| session.size(record)).transpose();
+    let sizes = all.iter().map(size).collect::<Result<Vec<_>>>()?;
     if json {
         let rows: Vec<_> = all
             .iter()
-            .map(|record| {
+            .zip(&sizes)
+            .map(|(record, size)| {
                 let packages: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
-                serde_json::json!({
+                let mut row = serde_json::json!({
                     "name": record.name(),
                     "ecosystem": record.request.ecosystem,
                     "packages": packages,
@@ -47,7 +52,11 @@ pub fn run(context: &Context, json: bool) -> Result<ExitCode> {
                     "base": record.base,
                     "mcp": record.mcp,
                     "created": record.created,
-                })
+                });
+                if let (Some(row), Some(size)) = (row.as_object_mut(), size) {
+                    row.insert("size".to_owned(), (*size).into());
+                }
+                row
             })
             .collect();
         ui::answer(&serde_json::to_string_pretty(&rows).doing(|| "can't write the list".into())?);
@@ -59,9 +68,12 @@ pub fn run(context: &Context, json: bool) -> Result<ExitCode> {
     }
     let rows: Vec<[String; 3]> = all
         .iter()
-        .map(|record| {
+        .zip(sizes)
+        .map(|(record, size)| {
             let pinned: Vec<String> = record.packages.iter().map(ToString::to_string).collect();
-            [record.name(), pinned.join(" "), record.image.clone()]
+            let size =
+                size.map(|size| size.map_or("not there  ".to_owned(), |size| format!("{} MB  ", size / 1_000_000)));
+            [record.name(), pinned.join(" "), size.unwrap_or_default() + &record.image]
         })
         .collect();
     let width = |column: usize| rows.iter().map(|row| row[column].len()).max().unwrap_or(0);

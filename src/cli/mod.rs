@@ -69,6 +69,9 @@ enum Command {
     Grants(grants::Show),
     /// List the boxes
     Ls {
+        /// With what each has besides its base image, as the engine says
+        #[arg(long)]
+        size: bool,
         /// Machine-readable
         #[arg(long)]
         json: bool,
@@ -244,7 +247,7 @@ pub fn main() -> ExitCode {
         Command::Allow(allow) => allow::run(&context, &allow),
         Command::Deny(deny) => deny::run(&context, &deny),
         Command::Grants(show) => grants::run(&context, &show),
-        Command::Ls { json } => ls::run(&context, json),
+        Command::Ls { size, json } => ls::run(&context, size, json),
         Command::Update(args) => update::run(&context, &args),
         Command::Build(args) => build::run(&context, &args),
         Command::Recipe(what) => recipe::run(&context, &what),

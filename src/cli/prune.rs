@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use crate::config;
 use crate::context::Context;
 use crate::error::{Doing, Error, Result};
 use crate::package::shown;
@@ -17,6 +18,9 @@ pub struct Args {
     /// Boxes that were not started for so long, too, as `30d`
     #[arg(long, value_name = "AGE")]
     unused: Option<String>,
+    /// Boxes that are more than so much together, too, as `5g`: those that were used longest ago
+    #[arg(long, value_name = "SIZE")]
+    max_size: Option<String>,
     /// Only say what would go
     #[arg(long)]
     dry_run: bool,
@@ -31,7 +35,15 @@ pub fn run(context: &Context, args: &Args) -> Result<ExitCode> {
         let wrong = || Error::usage(format!("`{}` is not an age, like 30d", shown(text)));
         cutoff::age(text).map(Duration::from_secs).ok_or_else(wrong)
     };
-    let which = Which { unused: args.unused.as_ref().map(age).transpose()?, dry: args.dry_run };
+    let size = |text: &String| {
+        let wrong = || Error::usage(format!("`{}` is not a size, like 5g", shown(text)));
+        config::parse_bytes(text).ok_or_else(wrong)
+    };
+    let which = Which {
+        unused: args.unused.as_ref().map(age).transpose()?,
+        most: args.max_size.as_ref().map(size).transpose()?,
+        dry: args.dry_run,
+    };
     let pruned = Session::open(context)?.prune(which)?;
     if args.json {
         ui::answer(&serde_json::to_string_pretty(&pruned).doing(|| "can't write the list".into())?);

@@ -332,6 +332,8 @@ pub enum About {
     Layers,
     /// What its registry calls it, by content, as JSON: none if it comes of no registry.
     Digests,
+    /// Its size in bytes, with that of what it is made of.
+    Size,
 }
 
 /// Asks about an image; fails if it is not there.
@@ -340,6 +342,7 @@ pub fn image(engine: &Engine, image: &str, about: About) -> Vec<OsString> {
         About::Id => "{{.Id}}",
         About::Layers => "{{json .RootFS.Layers}}",
         About::Digests => "{{json .RepoDigests}}",
+        About::Size => "{{.Size}}",
     };
     let mut argv = Argv::of(engine, &["image", "inspect"]);
     argv.option("--format", field).word(image);

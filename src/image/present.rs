@@ -35,6 +35,12 @@ pub fn digests(engine: &Engine, image: &str) -> Result<Vec<String>> {
     Ok(names.unwrap_or_default().into_iter().filter_map(digest).collect())
 }
 
+/// How many bytes it is, with what it is made of; `None` if it is not there, or the engine does not say.
+pub fn size(engine: &Engine, image: &str) -> Result<Option<u64>> {
+    let said = ask(engine, image, About::Size)?.unwrap_or_default();
+    Ok(String::from_utf8_lossy(&said).trim().parse().ok())
+}
+
 /// Has the engine fetch the image. podman and nerdctl do it in their own client, which is otherwise given no proxy.
 pub fn pull(engine: &Engine, image: &str, proxies: &[(&'static str, Secret)]) -> Result<()> {
     let proxies = proxies.iter().map(|(name, value)| (name.into(), value.expose().into())).collect();

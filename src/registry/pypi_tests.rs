@@ -211,7 +211,7 @@ fn what_is_not_there_or_closed_gets_a_hint() {
 fn a_file_is_the_one_with_its_hash() {
     let serving = |content: &'static str| {
         Server::start(move |line, _| match line.contains("/simple/p/") {
-            true => page("text/html", "<a href='/files/p-1.0-py3-none-any.whl'>p-1.0-py3-none-any.whl</a>"),
+            true => page("text/html", "<a href=/files/p-1.0-py3-none-any.whl>p-1.0-py3-none-any.whl</a>"),
             false => page("application/octet-stream", content),
         })
     };

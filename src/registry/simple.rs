@@ -178,8 +178,10 @@ fn attribute(attributes: &str, name: &str) -> Option<String> {
         return Some(String::new());
     };
     let value = value.trim_start();
-    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
-    value[1..].split(quote).next().map(unescape)
+    match value.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+        Some(quote) => value[1..].split(quote).next().map(unescape),
+        None => value.split_whitespace().next().map(unescape),
+    }
 }
 
 fn unescape(text: &str) -> String {

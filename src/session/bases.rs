@@ -169,3 +169,21 @@ impl Session<'_> {
 fn is_other(record: &BoxRecord, now: &str) -> bool {
     !record.base_content.is_empty() && record.base_content != now
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_has_the_names_that_boxes_ask_for() {
+        let list = |name: &str| {
+            let line = MAKE.lines().find_map(|line| line.strip_prefix(name)).unwrap();
+            let words = line.trim_matches(['=', '(', ')']).split(' ');
+            words.map(|word| word.trim_start_matches("docker.io/library/").to_owned()).collect::<Vec<_>>()
+        };
+        let made: Vec<(String, String)> = list("files").into_iter().zip(list("names")).collect();
+        assert_eq!(made, MADE.map(|(file, name)| (file.to_owned(), name.to_owned())));
+        let asked = crate::config::Images::default();
+        assert_eq!([asked.node(&[]).unwrap().image, asked.python(&[], None).unwrap().image], [MADE[0].1, MADE[2].1]);
+    }
+}

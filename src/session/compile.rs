@@ -64,10 +64,11 @@ impl Session<'_> {
         tracing::debug!("byte code: {done:?}");
     }
 
-    /// Has that done when the box's program runs: an empty folder says so.
+    /// Has that done when the box's program runs: an empty folder says so. What another node has compiled is of no use.
     pub(super) fn compile_later(&self, launch: &Launch, record: &BoxRecord) {
         if self.compilable(launch, record).is_some() {
-            let made = private_dir(&self.layout.compiled(&record.place()));
+            let dir = self.layout.compiled(&record.place());
+            let made = store::remove_folder(&dir).and_then(|()| private_dir(&dir));
             tracing::debug!("byte code, later: {made:?}");
         }
     }

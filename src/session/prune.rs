@@ -12,6 +12,7 @@ use crate::audit::{self, Event};
 use crate::engine::argv;
 use crate::error::Result;
 use crate::exec::Cmd;
+use crate::image::present;
 use crate::registry::cutoff;
 use crate::state::attempts::{self, Attempt};
 use crate::state::boxes::{self, BoxRecord, Request};
@@ -40,6 +41,8 @@ pub struct Pruned {
 pub struct Which {
     /// Boxes that were not used for so long, too.
     pub unused: Option<Duration>,
+    /// Boxes that are more than so many bytes together, too: those that were used longest ago.
+    pub most: Option<u64>,
     /// Nothing does: it is only said.
     pub dry: bool,
 }
@@ -54,14 +57,15 @@ impl Session<'_> {
         let mut gone = Gone::default();
         let (records, all) = (boxes::all(&self.layout)?, attempts::all(&self.layout)?);
         let used = self.last_uses()?;
+        let over = which.most.map(|most| self.over(most, &records, &used)).transpose()?.unwrap_or_default();
         let requests: BTreeMap<String, &Request> =
             records.iter().map(|r| &r.request).chain(all.iter().map(|a| &a.request)).map(|r| (r.key(), r)).collect();
         for (key, request) in requests {
             let Some(_lock) = lock::try_take(&self.layout.lock(&key))? else { continue };
             let active = boxes::find(&self.layout, request)?;
             let idle = |record: &BoxRecord| {
-                let last = used.get(&record.image).copied().unwrap_or_default().max(record.created);
-                which.unused.is_some_and(|unused| now_since(now, last) > unused)
+                let unused = now_since(now, last_use(record, &used));
+                which.unused.is_some_and(|most| unused > most) || over.contains(&record.image)
             };
             let (going, active): (Option<BoxRecord>, _) =
                 if active.as_ref().is_some_and(idle) { (active, None) } else { (None, active) };
@@ -108,6 +112,29 @@ impl Session<'_> {
             goes || !(kept.contains(&Some(attempt.number)) || readable)
         };
         Ok(all.iter().filter(|attempt| is_needless(attempt)).cloned().collect())
+    }
+
+    /// The images of the boxes that are too much, those that were used last being kept.
+    fn over(&self, most: u64, records: &[BoxRecord], used: &BTreeMap<String, u64>) -> Result<BTreeSet<String>> {
+        let mut by_use: Vec<&BoxRecord> = records.iter().collect();
+        by_use.sort_by_key(|record| std::cmp::Reverse(last_use(record, used)));
+        let (mut seen, mut over, mut all) = (BTreeSet::new(), BTreeSet::new(), 0);
+        for record in by_use {
+            // Two lines may have the same box.
+            if seen.insert(&record.image) {
+                all += self.size(record)?.unwrap_or_default();
+                if all > most {
+                    over.insert(record.image.clone());
+                }
+            }
+        }
+        Ok(over)
+    }
+
+    /// How many bytes a box's image has besides its base; `None` if it is not there.
+    pub fn size(&self, record: &BoxRecord) -> Result<Option<u64>> {
+        let (whole, base) = (present::size(&self.engine, &record.image)?, present::size(&self.engine, &record.base)?);
+        Ok(whole.map(|whole| whole.saturating_sub(base.unwrap_or_default())))
     }
 
     /// When each image's box was started last, in seconds since 1970.
@@ -162,6 +189,11 @@ impl Session<'_> {
         }
         Ok(free)
     }
+}
+
+/// In seconds since 1970.
+fn last_use(record: &BoxRecord, used: &BTreeMap<String, u64>) -> u64 {
+    used.get(&record.image).copied().unwrap_or_default().max(record.created)
 }
 
 fn now_since(now: SystemTime, then: u64) -> Duration {
