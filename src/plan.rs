@@ -58,11 +58,16 @@ pub struct Mount {
     pub writable: bool,
 }
 
-/// A volume of the engine, at [`STATE_DIR`].
+/// Where what npm and uv have fetched is, for the containers that install.
+pub const CACHE: &str = "/jitbox-cache";
+
+/// A volume of the engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Volume {
     /// Its name.
     pub name: String,
+    /// Where it is.
+    pub target: &'static str,
     /// Whether the program may write there.
     pub writable: bool,
     /// Whether programs may be executed from it.
@@ -122,7 +127,7 @@ pub struct RunPlan {
     pub user: User,
     /// Host paths.
     pub mounts: Vec<Mount>,
-    /// What the program keeps between runs.
+    /// What the program keeps between runs; what npm and uv have fetched, where packages are installed.
     pub volume: Option<Volume>,
     /// File systems in memory; all else is read-only.
     pub tmpfs: Vec<Tmpfs>,

@@ -4,6 +4,7 @@
 mod age;
 pub mod bases;
 pub mod build;
+mod cache;
 pub mod compile;
 pub mod grantee;
 pub mod images;

@@ -5,7 +5,7 @@ take npmrc
 mkdir "$app/archives"
 while read -r name; do take "$app/archives/$name"; done
 cd "$app"
-export npm_config_userconfig=/work/npmrc npm_config_cache="$cache"
+export npm_config_userconfig=/work/npmrc npm_config_cache="$cache" npm_config_logs_max=0
 # A connection that stalls is tried again soon; npm would wait for five minutes, and then three minutes between its tries.
 export npm_config_fetch_timeout=20000 npm_config_fetch_retries=5 npm_config_fetch_retry_mintimeout=1000 \
   npm_config_fetch_retry_factor=2 npm_config_fetch_retry_maxtimeout=8000
@@ -28,5 +28,6 @@ else
   fetch install
   give package-lock.json
 fi
-rm -rf "$cache" archives
+forget_cache
+rm -rf archives
 chmod -R a+rX,go-w /app /jitbox

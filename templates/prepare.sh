@@ -48,5 +48,8 @@ debian() {
     -o APT::Sandbox::User=root install < /work/apt >&2
   rm -rf /var/lib/apt/lists/* /var/cache/apt/*
 }
-# A cache is only there for as long as it takes: on disk, where it may be large, and where its files can become the box's.
+# A cache: what was fetched for other boxes, too, else one that is only there for as long as it takes. That is on disk,
+# where it may be large, and where its files can become the box's.
 export HOME=/work cache="$jitbox/cache"
+if [ -d /jitbox-cache ]; then cache=/jitbox-cache; fi
+forget_cache() { if [ "$cache" != /jitbox-cache ]; then rm -rf "$cache"; fi; }

@@ -10,6 +10,10 @@ while read -r name; do take "archives/$name"; done
 # shellcheck disable=SC1091
 . ./index
 export NETRC=/work/netrc UV_CACHE_DIR="$cache" UV_PYTHON_DOWNLOADS=never
+# Files of another file system can't become the box's, and what an index said minutes ago may be too old for what was
+# found there just now.
+link=hardlink refresh=
+if [ "$cache" = /jitbox-cache ]; then link=copy refresh=--refresh; fi
 # A bridge that changes its address (netavark before 1.9) is dead for longer than uv would try.
 export UV_HTTP_RETRIES=8
 python=$(command -v python3)
@@ -29,7 +33,8 @@ if [ -s lock ]; then
 else
   : > requirements.txt
   if [ -s requirements.in ]; then
-    without "$uv" pip compile --quiet --generate-hashes --only-binary :all: --no-header \
+    # shellcheck disable=SC2086
+    without "$uv" pip compile $refresh --quiet --generate-hashes --only-binary :all: --no-header \
       --annotation-style split --emit-index-annotation \
       --python "$python" --constraints constraints.txt requirements.in > requirements.txt
   fi
@@ -39,9 +44,9 @@ if [ "$mode" = look ]; then exit; fi
 debian
 without "$uv" venv --quiet --python "$python" /app/venv
 if [ -s requirements.txt ]; then
-  without "$uv" pip sync --quiet --python /app/venv --require-hashes --no-build --link-mode hardlink requirements.txt >&2
+  without "$uv" pip sync --quiet --python /app/venv --require-hashes --no-build --link-mode "$link" requirements.txt >&2
 fi
-rm -rf "$cache"
+forget_cache
 # From here on no Python but one that does not look at what is installed (-I -S): a package's .pth files
 # and its sitecustomize are code that runs whenever the environment's own Python starts.
 # Byte code is written now: at run time nothing can be. Not every file of a package is Python of today.

@@ -17,6 +17,7 @@
 mod abuse;
 mod bases;
 mod build;
+mod cache;
 mod cli;
 mod confinement;
 mod death;
@@ -82,6 +83,7 @@ const TOPICS: &[(&str, &[Case])] = &[
     ("abuse", abuse::CASES),
     ("bases", bases::CASES),
     ("build", build::CASES),
+    ("cache", cache::CASES),
     ("death", death::CASES),
     ("servers", servers::CASES),
     ("sources", sources::CASES),

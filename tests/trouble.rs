@@ -41,6 +41,10 @@ fn swapped_tarball(lane: &'static Lane) {
     // The container of the start may still be on its way out.
     wait_for("the image's end", || run(lane.engine_command(&["rmi", image]), b"").status.success().then_some(()));
     registry.publish(&home, manifest("1.0.0"), "console.log('evil')");
+    // What was locked is still kept.
+    assert_eq!(registry.start(&home, &[NAME]).ok().text(), "good\n");
+    wait_for("the image's end", || run(lane.engine_command(&["rmi", image]), b"").status.success().then_some(()));
+    registry.jitbox(&home, &["prune", "--cache"]).ok();
     let done = registry.start(&home, &[NAME]).ended(125);
     said_clearly(&done, &["EINTEGRITY", "another file than the one that was locked"]);
 

@@ -8,8 +8,7 @@ use std::ffi::OsString;
 use super::{Engine, Kind};
 use crate::exec::LINK_FD;
 use crate::plan::{
-    BOX_ID, CommitPlan, GUEST, LINK_SOCKET, LabelPlan, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User,
-    Volume,
+    BOX_ID, CommitPlan, GUEST, LINK_SOCKET, LabelPlan, Limits, Mount, Network, RunPlan, Start, Tmpfs, User, Volume,
 };
 
 /// The label on everything that we make: which run it belongs to.
@@ -256,7 +255,7 @@ fn mount_spec(mount: &Mount) -> OsString {
 /// docker and nerdctl take no mount options for volumes. What they would keep from working does
 /// not work in a box anyway, but for `noexec`.
 fn volume_spec(engine: &Engine, volume: &Volume) -> String {
-    let mut spec = format!("type=volume,src={},dst={STATE_DIR}", volume.name);
+    let mut spec = format!("type=volume,src={},dst={}", volume.name, volume.target);
     if engine.kind == Kind::Podman {
         spec.push_str(if volume.exec { ",nosuid,nodev" } else { ",nosuid,nodev,noexec" });
     }
@@ -266,10 +265,10 @@ fn volume_spec(engine: &Engine, volume: &Volume) -> String {
     spec
 }
 
-/// Makes a volume for the package that `of` names.
-pub fn create_volume(engine: &Engine, name: &str, of: &str) -> Vec<OsString> {
+/// Makes a volume with one label.
+pub fn create_volume(engine: &Engine, name: &str, label: (&str, &str)) -> Vec<OsString> {
     let mut argv = Argv::of(engine, &["volume", "create"]);
-    argv.option("--label", format!("{STATE_LABEL}={of}")).word(name);
+    argv.option("--label", format!("{}={}", label.0, label.1)).word(name);
     argv.0
 }
 

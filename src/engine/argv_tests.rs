@@ -49,7 +49,7 @@ fn plan(engine: &Engine, start: Start) -> RunPlan {
         labels: vec![(RUN_LABEL.into(), "jitbox-1-abc".into())],
         user: if engine.maps_user() { User::Mapped } else { User::Caller { uid: 1000, gid: 1000 } },
         mounts: vec![Mount { source: "/srv/a,\"b".into(), target: "/srv/link".into(), writable: false }],
-        volume: Some(Volume { name: "jitbox-state-0123".into(), writable: true, exec: false }),
+        volume: Some(Volume { name: "jitbox-state-0123".into(), target: "/state", writable: true, exec: false }),
         tmpfs,
         limits: Limits { memory: 512 << 20, cpus: 1.5, pids: 256, nofile: 4096, files: 64 << 20 },
         network: Network::None,

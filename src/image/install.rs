@@ -30,7 +30,8 @@ impl Making<'_> {
     }
 
     fn installing(&self, mode: &str) -> Decided {
-        policy::installing(self.layout, self.engine, &self.base, !self.apt.is_empty(), self.script(mode))
+        let with = (self.cache.as_deref(), !self.apt.is_empty());
+        policy::installing((self.layout, self.engine), &self.base, with, self.script(mode))
     }
 
     /// Resolves the tree only: what there would be in a box that is made now.

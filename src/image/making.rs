@@ -72,6 +72,8 @@ pub struct Making<'a> {
     pub sources: Sources,
     /// Files of packages that are in no registry.
     pub archives: Vec<Archive>,
+    /// The volume with what was fetched before, if there is one.
+    pub cache: Option<String>,
     /// uv's wheel; nothing for npm.
     pub uv: Vec<u8>,
     /// What is said meanwhile.

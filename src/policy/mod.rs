@@ -34,7 +34,7 @@ use crate::config::{self, Config};
 use crate::engine::Engine;
 use crate::error::Result;
 use crate::launch::Tighten;
-use crate::plan::{COMPILED, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume};
+use crate::plan::{CACHE, COMPILED, Limits, Mount, Network, RunPlan, STATE_DIR, Start, Tmpfs, User, Volume};
 use crate::recipe::Recipe;
 use crate::state::volumes::VolumeRecord;
 use crate::state::{Layout, store};
@@ -223,7 +223,12 @@ impl Policy {
     /// The container for this run.
     pub fn decide(&self, layout: &Layout, engine: &Engine, parts: Parts<'_>) -> Decided {
         let compiled = parts.compiled.map(|source| Mount { source, target: COMPILED.into(), writable: false });
-        let volume = self.keeps.then(|| Volume { name: parts.volume.to_owned(), writable: true, exec: false });
+        let volume = self.keeps.then(|| Volume {
+            name: parts.volume.to_owned(),
+            target: STATE_DIR,
+            writable: true,
+            exec: false,
+        });
         Decided(RunPlan {
             name: String::new(),
             image: parts.image.to_owned(),
@@ -361,8 +366,15 @@ pub fn building(layout: &Layout, engine: &Engine, image: &str, place: &str, comm
 }
 
 /// The container that becomes a box's image, with Debian packages or without: of the packages' code it runs none.
-pub fn installing(layout: &Layout, engine: &Engine, base: &str, debian: bool, command: Vec<String>) -> Decided {
+/// What has been fetched before is in `cache`, a volume that nothing else is given.
+pub fn installing(
+    (layout, engine): (&Layout, &Engine),
+    base: &str,
+    (cache, debian): (Option<&str>, bool),
+    command: Vec<String>,
+) -> Decided {
     let Decided(mut plan) = fetching(layout, engine, base, command);
+    plan.volume = cache.map(|name| Volume { name: name.to_owned(), target: CACHE, writable: true, exec: false });
     // The engine's own file system, and not one in memory, is where packages and what comes with them have room.
     plan.tmpfs.retain(|place| place.target == WORK);
     plan.kept = Some(if debian { &DEBIAN } else { &[] });
@@ -388,7 +400,7 @@ pub fn looking(layout: &Layout, engine: &Engine, image: &str) -> Decided {
 pub fn reading(layout: &Layout, engine: &Engine, image: &str, volume: &VolumeRecord) -> Decided {
     let mut plan = bare(layout, engine, image);
     plan.tmpfs.retain(|place| place.target != STATE_DIR);
-    plan.volume = Some(Volume { name: volume.name.clone(), writable: false, exec: false });
+    plan.volume = Some(Volume { name: volume.name.clone(), target: STATE_DIR, writable: false, exec: false });
     plan.user = volume.user;
     Decided(plan)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jitbox_guest::protocol::End;
 
 use super::Session;
-use crate::engine::argv;
+use crate::engine::argv::{self, STATE_LABEL};
 use crate::error::{Error, Kind, Result};
 use crate::exec::{Cmd, last_words};
 use crate::plan::{STATE_DIR, User};
@@ -31,15 +31,22 @@ impl Session<'_> {
             return Ok(());
         }
         volumes::record(&self.layout, &volume)?;
-        let command = |args| Cmd::engine(&self.engine, args).output(&[], VOLUME_LIMIT);
-        let made = command(argv::create_volume(&self.engine, &volume.name, &volume.package))?;
-        // podman refuses to make one that is there.
-        if !made.status.success() && !command(argv::volume_exists(&self.engine, &volume.name))?.status.success() {
+        self.create_volume(&volume.name, (STATE_LABEL, &volume.package)).or_else(|failed| {
             volumes::forget(&self.layout, &volume)?;
             let error = Error::new(Kind::Engine, format!("no volume can be made for what `{}` keeps", volume.package));
-            return Err(error.because(last_words(&made.stderr)).hint("jitbox doctor"));
+            Err(error.because(failed.what).hint("jitbox doctor"))
+        })
+    }
+
+    /// Makes a volume, unless it is there.
+    pub(super) fn create_volume(&self, name: &str, label: (&str, &str)) -> Result<()> {
+        let command = |args| Cmd::engine(&self.engine, args).output(&[], VOLUME_LIMIT);
+        let made = command(argv::create_volume(&self.engine, name, label))?;
+        // podman refuses to make one that is there.
+        if made.status.success() || command(argv::volume_exists(&self.engine, name))?.status.success() {
+            return Ok(());
         }
-        Ok(())
+        Err(Error::new(Kind::Engine, last_words(&made.stderr)))
     }
 
     /// Writes what a package has kept to `target`, as a tar archive.

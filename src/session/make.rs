@@ -159,13 +159,14 @@ impl Session<'_> {
             sources: sources.1,
             archives: boxes::archives(&self.layout, record)?,
             constraints: String::new(),
+            cache: None,
             uv: Vec::new(),
             words: Words::default(),
         };
         making.ensure_base(&progress)?;
         let is_there = image_exists(&self.engine, &making.image(&locked))?;
         if !is_there {
-            self.bring_uv(&mut making, &sources.0, &progress)?;
+            self.bring_tools(&mut making, &sources.0, &progress)?;
         }
         let mut attempt = Attempt::of_box(&self.layout, record)?;
         let mut record = record.clone();
@@ -240,6 +241,7 @@ impl Session<'_> {
             name: image_word(launch),
             sources: Sources { public, secret, ..sources },
             archives: std::mem::take(&mut resolved.archives),
+            cache: Some(self.cache_of(launch.launcher.ecosystem()).name),
             uv: Vec::new(),
             words: Words::default(),
         })

@@ -21,7 +21,7 @@ impl Session<'_> {
         progress: &ui::Progress,
     ) -> Result<()> {
         making.ensure_base(progress)?;
-        self.bring_uv(making, trust, progress)?;
+        self.bring_tools(making, trust, progress)?;
         for (place, build) in std::mem::take(&mut resolved.builds) {
             let Some(package) = resolved.packages.get_mut(place) else { continue };
             progress.phase(&format!("building {}", package.name()));
@@ -34,8 +34,9 @@ impl Session<'_> {
         Ok(())
     }
 
-    /// Brings uv, where packages are PyPI's.
-    pub(super) fn bring_uv(&self, making: &mut Making<'_>, trust: &Trust, progress: &ui::Progress) -> Result<()> {
+    /// Brings what was fetched before, and uv where packages are PyPI's.
+    pub(super) fn bring_tools(&self, making: &mut Making<'_>, trust: &Trust, progress: &ui::Progress) -> Result<()> {
+        making.cache = self.cache(making.ecosystem);
         if making.ecosystem == Ecosystem::Pypi {
             making.uv = self.uv(self.engine.facts.architecture, trust, progress)?;
         }

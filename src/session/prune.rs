@@ -30,6 +30,8 @@ pub struct Pruned {
     pub attempts: Vec<String>,
     /// Images of ours, by name.
     pub images: BTreeSet<String>,
+    /// Volumes with what npm and uv have fetched.
+    pub caches: BTreeSet<String>,
     /// Folders with what belonged to boxes that are gone.
     pub folders: Vec<PathBuf>,
     /// What could not be removed, and why.
@@ -43,6 +45,8 @@ pub struct Which {
     pub unused: Option<Duration>,
     /// Boxes that are more than so many bytes together, too: those that were used longest ago.
     pub most: Option<u64>,
+    /// What npm and uv have fetched, too.
+    pub cache: bool,
     /// Nothing does: it is only said.
     pub dry: bool,
 }
@@ -88,6 +92,12 @@ impl Session<'_> {
             }
         }
         self.prune_folders(which, &mut pruned)?;
+        for cache in if which.cache { self.caches()? } else { Vec::new() } {
+            match if which.dry { Ok(()) } else { self.remove_cache(&cache)? } {
+                Ok(()) => pruned.caches.insert(cache.name),
+                Err(words) => pruned.kept.insert(format!("{}: {words}", cache.name)),
+            };
+        }
         // What is built after this is not among them.
         let list = Cmd::engine(&self.engine, argv::images_of(&self.engine, &self.layout.id()));
         let listed = list.checked(list.output(&[], LIMIT)?)?;

@@ -5,6 +5,7 @@
 //! archives/KEY/       packages of one box that are in no registry, for making its image again
 //! bases/KEY.json      what one base image of an engine was when it was last looked at
 //! boxes/KEY.json      one box: what was asked for, its lock, its image, how to start it
+//! caches/NAME.json    one volume of an engine, with what npm or uv have fetched
 //! compiled/KEY/       the byte code of one box's program; of a later attempt's, compiled/KEY-N
 //! engines/KEY.json    facts about one engine, valid as long as its fingerprint holds
 //! runs/ID/            one start while it is under way: owner.json, client.json, the link's socket,
@@ -32,6 +33,7 @@
 pub mod attempts;
 pub mod bases;
 pub mod boxes;
+pub mod caches;
 pub mod grants;
 pub mod lock;
 pub mod overrides;
@@ -110,6 +112,16 @@ impl Layout {
     /// The folder of a box's packages that are in no registry.
     pub fn archives(&self, key: &str) -> PathBuf {
         self.root.join("archives").join(key)
+    }
+
+    /// The folder of volumes with what npm and uv have fetched.
+    pub fn caches(&self) -> PathBuf {
+        self.root.join("caches")
+    }
+
+    /// One of them.
+    pub fn cache(&self, name: &str) -> PathBuf {
+        self.caches().join(format!("{name}.json"))
     }
 
     /// The folder of the byte code of a box's program, by its box's [`boxes::BoxRecord::place`].

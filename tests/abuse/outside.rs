@@ -140,10 +140,11 @@ pub fn image(lane: &'static Lane) {
         let all = outcomes.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Succeeded(_)));
         all.map(|(id, _)| id.clone()).collect()
     };
-    // Other tests' servers have volumes of their own meanwhile.
+    // Other tests' servers and boxes have volumes of their own meanwhile.
     let volumes = || {
         let all = lane.engine_says(&["volume", "ls", "--quiet"]);
-        all.lines().filter(|volume| !volume.starts_with("jitbox-state-")).collect::<Vec<_>>().join("\n")
+        let ours = |volume: &&str| volume.starts_with("jitbox-state-") || volume.starts_with("jitbox-cache-");
+        all.lines().filter(|volume| !ours(volume)).collect::<Vec<_>>().join("\n")
     };
     let before = volumes();
     let outcomes = attempt();

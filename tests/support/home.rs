@@ -300,7 +300,7 @@ impl Drop for Home {
         for kept in [self.dir.clone(), self.data()] {
             for entry in std::fs::read_dir(kept).into_iter().flatten().flatten() {
                 let path = entry.path();
-                if ["data", "config", "engines", "jitbox", "containers"].iter().any(|n| path.ends_with(n)) {
+                if ["data", "config", "engines", "jitbox", "containers", "tools"].iter().any(|n| path.ends_with(n)) {
                     continue;
                 }
                 let _ = std::fs::remove_dir_all(&path).or_else(|_| std::fs::remove_file(&path));
@@ -401,13 +401,23 @@ pub fn clear_up() {
 impl Home {
     /// The names of the volumes that packages have here.
     pub fn volumes(&self) -> Vec<String> {
-        let entries = std::fs::read_dir(self.data().join("volumes")).into_iter().flatten().flatten();
+        self.names("volumes")
+    }
+
+    /// The names of the volumes with what was fetched.
+    pub fn caches(&self) -> Vec<String> {
+        self.names("caches")
+    }
+
+    /// The records in one of our folders.
+    fn names(&self, folder: &str) -> Vec<String> {
+        let entries = std::fs::read_dir(self.data().join(folder)).into_iter().flatten().flatten();
         entries.filter_map(|entry| Some(entry.file_name().to_str()?.strip_suffix(".json")?.to_owned())).collect()
     }
 
     /// The engine has no volume of a test's when it is over.
     fn remove_volumes(&self) {
-        for name in self.volumes() {
+        for name in [self.volumes(), self.caches()].concat() {
             // The container of a killed program may be in the way for a moment.
             for _ in 0..50 {
                 let removed = self.lane.engine_command(&["volume", "rm", &name]).output();
