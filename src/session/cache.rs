@@ -1,7 +1,7 @@
 //! What npm and uv have fetched, kept for the next box.
 
 use super::Session;
-use super::images::removed;
+use super::images::{LIMIT, STILL_ENDING, removed};
 use crate::engine::argv::{self, HOME_LABEL};
 use crate::error::Result;
 use crate::exec::Cmd;
@@ -40,10 +40,10 @@ impl Session<'_> {
     /// Removes one; if that fails, says in the engine's words why.
     pub(super) fn remove_cache(&self, cache: &CacheRecord) -> Result<Result<(), String>> {
         let command = |args| Cmd::engine(&self.engine, args);
-        let is_there = command(argv::volume_exists(&self.engine, &cache.name)).output(&[], super::images::LIMIT)?;
+        let is_there = command(argv::volume_exists(&self.engine, &cache.name)).output(&[], LIMIT)?;
         if is_there.status.success() {
             let remove = command(argv::remove_volume(&self.engine, &cache.name));
-            if let Err(words) = removed(&remove, super::images::STILL_ENDING)? {
+            if let Err(words) = removed(&remove, STILL_ENDING)? {
                 return Ok(Err(words));
             }
         }
