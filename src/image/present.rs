@@ -26,13 +26,13 @@ pub fn content(engine: &Engine, image: &str) -> Result<Option<String>> {
     Ok(Some(chain_id(&layers)))
 }
 
-/// Under which digests its registry may have it; none if it comes of none.
-pub fn digests(engine: &Engine, image: &str) -> Result<Vec<String>> {
-    let names = ask(engine, image, About::Digests)?.unwrap_or_default();
+/// Under which digests its registry may have it, none if it comes of none; `None` if it is not there.
+pub fn digests(engine: &Engine, image: &str) -> Result<Option<Vec<String>>> {
+    let Some(names) = ask(engine, image, About::Digests)? else { return Ok(None) };
     let names: Option<Vec<String>> =
         serde_json::from_slice(&names).doing(|| format!("can't tell what `{image}` is"))?;
     let digest = |name: String| Some(name.split_once('@')?.1.to_owned());
-    Ok(names.unwrap_or_default().into_iter().filter_map(digest).collect())
+    Ok(Some(names.unwrap_or_default().into_iter().filter_map(digest).collect()))
 }
 
 /// How many bytes it is, with what it is made of; `None` if it is not there, or the engine does not say.

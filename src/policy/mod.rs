@@ -366,7 +366,8 @@ pub fn building(layout: &Layout, engine: &Engine, image: &str, place: &str, comm
 }
 
 /// The container that becomes a box's image, with Debian packages or without: of the packages' code it runs none.
-/// What has been fetched before is in `cache`, a volume that nothing else is given.
+/// What has been fetched before is in `cache`, a volume that nothing else is given: nor is this where Debian's packages
+/// are installed, whose scripts run as root.
 pub fn installing(
     (layout, engine): (&Layout, &Engine),
     base: &str,
@@ -374,7 +375,12 @@ pub fn installing(
     command: Vec<String>,
 ) -> Decided {
     let Decided(mut plan) = fetching(layout, engine, base, command);
-    plan.volume = cache.map(|name| Volume { name: name.to_owned(), target: CACHE, writable: true, exec: false });
+    plan.volume = cache.filter(|_| !debian).map(|name| Volume {
+        name: name.to_owned(),
+        target: CACHE,
+        writable: true,
+        exec: false,
+    });
     // The engine's own file system, and not one in memory, is where packages and what comes with them have room.
     plan.tmpfs.retain(|place| place.target == WORK);
     plan.kept = Some(if debian { &DEBIAN } else { &[] });

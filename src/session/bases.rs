@@ -28,6 +28,7 @@ const MAKE_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What makes base images of distribution packages.
 const MAKE: &str = include_str!("../../scripts/base-images");
+
 /// A base image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Base {
@@ -98,14 +99,11 @@ impl Session<'_> {
     pub fn check_base(&self, image: &str) -> Result<There> {
         let trust = Trust::load(self.context, &self.settings)?;
         let there = oci::digest(&Client::new(&trust), &self.settings.npm.proxies, image)?;
-        if !present::image_exists(&self.engine, image)? {
-            return Ok(There::Missing);
-        }
-        let here = present::digests(&self.engine, image)?;
-        Ok(match here.is_empty() {
-            true => There::Own,
-            false if here.contains(&there) => There::Same,
-            false => There::Other,
+        Ok(match present::digests(&self.engine, image)? {
+            None => There::Missing,
+            Some(here) if here.is_empty() => There::Own,
+            Some(here) if here.contains(&there) => There::Same,
+            Some(_) => There::Other,
         })
     }
 
